@@ -1,0 +1,3 @@
+//! The `bayeuxd` binary.
+
+fn main() {}
