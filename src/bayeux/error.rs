@@ -1,0 +1,68 @@
+//! The `error` field of a negative reply.
+//!
+//! Three digits, `:`, arguments, `:`, text with underscores. No cometd.js reads it, but aiocometd
+//! takes the digits and Faye splits at the colons, so it stays machine-readable.
+//! Source: protocol.md section 12.
+
+/// Why the broker did not do what a message asked for. The client is at fault, except for
+/// [`Refusal::Overloaded`]. [`Display`](std::fmt::Display) writes the text that goes on the wire.
+///
+/// A `reason` is one word with underscores, such as `denied_by_security_policy`. It is `'static`, so
+/// nothing that a client sent comes back in an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No `channel` in the message, or an unsubscribe from a channel that does not exist.
+    #[error("400::channel_missing")]
+    ChannelMissing,
+    /// A publish without `data` (protocol.md 112; `CometD` broadcasts an empty message).
+    #[error("400::data_missing")]
+    DataMissing,
+    /// The session is unknown, has expired or was disconnected, or belongs to another browser.
+    #[error("402::session_unknown")]
+    SessionUnknown,
+    /// This client may not open a session.
+    #[error("403::handshake_denied")]
+    HandshakeDenied,
+    /// The client and the broker have no transport in common (protocol.md 18).
+    #[error("403::handshake_failed")]
+    HandshakeFailed,
+    /// A subscribe to a channel that does not exist and may not be made.
+    #[error("403:{reason}:create_denied")]
+    CreateDenied {
+        /// Which rule said no.
+        reason: &'static str,
+    },
+    /// A publish to a channel that does not exist and may not be made.
+    #[error("403:{reason}:channel_create_denied")]
+    ChannelCreateDenied {
+        /// Which rule said no.
+        reason: &'static str,
+    },
+    /// A subscribe that is not allowed, or beyond a limit.
+    #[error("403:{reason}:subscribe_denied")]
+    SubscribeDenied {
+        /// Which rule or limit said no.
+        reason: &'static str,
+    },
+    /// A publish that is not allowed.
+    #[error("403:{reason}:publish_denied")]
+    PublishDenied {
+        /// Which rule said no.
+        reason: &'static str,
+    },
+    /// A subscribe or unsubscribe without `subscription`.
+    #[error("403::subscription_missing")]
+    SubscriptionMissing,
+    /// A `subscription` that is neither a channel name nor an array of them (protocol.md 67, 72).
+    #[error("403::subscription_invalid")]
+    SubscriptionInvalid,
+    /// A `channel` that is no channel name (protocol.md 118).
+    #[error("405::channel_invalid")]
+    ChannelInvalid,
+    /// An `id` that is not alphanumeric, or too long (protocol.md 12).
+    #[error("405::message_id_invalid")]
+    MessageIdInvalid,
+    /// The queues of all sessions together are full (protocol.md 64). Not the client's fault.
+    #[error("503::overloaded")]
+    Overloaded,
+}

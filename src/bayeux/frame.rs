@@ -1,0 +1,238 @@
+//! One delivery, encoded once and shared by every queue it waits in.
+//!
+//! The envelope is written anew and never relayed: from the publisher come only the raw `data`,
+//! `ext` and fields unknown to the protocol, so 64-bit integers stay exact and neither `id` nor
+//! `clientId` can slip through. `ext.authentication` is left out. Nothing that belongs to one
+//! session (acknowledgement numbers, replies) enters a frame.
+//! Source: protocol.md 6 to 8; RFC 6455 5.2; RFC 7692 6.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::{
+    bayeux::{ChannelName, QueuePolicy, json, scan},
+    ws::{
+        deflate::compress_message,
+        encode::{self, Opcode},
+    },
+};
+
+mod authentication;
+
+/// One delivery: a complete WebSocket text message, in which the JSON object of a poll response
+/// lies. Cloning counts a reference.
+#[derive(Clone)]
+pub struct Frame(Arc<Encoded>);
+
+/// Counts the bytes of all frames that are alive, a shared frame once.
+///
+/// Clones of [`Frame::wire`] that outlive their frame are not counted. They live for one write.
+#[derive(Debug, Default)]
+pub struct Meter(AtomicUsize);
+
+struct Encoded {
+    /// Frame header, `[`, object, `]`.
+    wire: Bytes,
+    /// Where the header ends and the payload, the array, begins.
+    payload_start: usize,
+    /// The same message deflated, made by the first connection that wants it. `None` inside: it
+    /// would not be smaller.
+    deflated: OnceLock<Option<Bytes>>,
+    channel: ChannelName,
+    policy: QueuePolicy,
+    meter: Arc<Meter>,
+}
+
+// === impl Frame ===
+
+impl Frame {
+    /// Writes the delivery `[{"channel":…,"data":…,"ext":…,…}]` as an unmasked WebSocket text
+    /// message, into one buffer of exactly its size. Raw line breaks become spaces.
+    ///
+    /// `extra` are the publisher's unknown fields, their names unescaped. They must not repeat
+    /// `channel`, `data` or `ext`; [`parse_batch`](super::parse_batch) sees to that. The frame's
+    /// bytes are on `meter` until its last clone is gone.
+    #[must_use]
+    pub fn encode(
+        channel: &ChannelName,
+        data: &RawValue,
+        ext: Option<&RawValue>,
+        extra: &[(Cow<'_, str>, &RawValue)],
+        policy: QueuePolicy,
+        meter: &Arc<Meter>,
+    ) -> Self {
+        let ext = ext.map(authentication::without);
+        let fields = Fields { channel, data: data.get(), ext: ext.as_deref(), extra };
+        let payload_len = "[]".len() + fields.len();
+        let header = encode::header(Opcode::Text, false, payload_len);
+        let mut wire = Vec::with_capacity(header.len() + payload_len);
+        wire.extend_from_slice(&header);
+        wire.push(b'[');
+        fields.write(&mut wire);
+        wire.push(b']');
+        debug_assert_eq!(wire.len(), header.len() + payload_len, "the size was foretold wrongly");
+        meter.0.fetch_add(wire.len(), Ordering::Relaxed);
+        Self(Arc::new(Encoded {
+            wire: wire.into(),
+            payload_start: header.len(),
+            deflated: OnceLock::new(),
+            channel: channel.clone(),
+            policy,
+            meter: Arc::clone(meter),
+        }))
+    }
+
+    /// The whole WebSocket message, not compressed.
+    #[must_use]
+    pub fn wire(&self) -> &Bytes {
+        &self.0.wire
+    }
+
+    /// The delivery as a JSON object on one line, `{"channel":…,"data":…}`, for embedding into an
+    /// array.
+    #[must_use]
+    pub fn object(&self) -> &[u8] {
+        let array = self.0.payload();
+        array.get(1..array.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The channel on which the message was published.
+    #[must_use]
+    pub fn channel(&self) -> &ChannelName {
+        &self.0.channel
+    }
+
+    /// What becomes of it in a full queue.
+    #[must_use]
+    pub fn policy(&self) -> QueuePolicy {
+        self.0.policy
+    }
+
+    /// The length of [`Frame::wire`]: what the frame counts in a queue.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.wire.len()
+    }
+
+    /// The whole WebSocket message compressed with permessage-deflate, without context from other
+    /// messages and with the largest window. `None` if that would not be smaller.
+    ///
+    /// Compresses on the first call; others that ask meanwhile wait for it.
+    #[must_use]
+    pub fn deflated(&self) -> Option<&Bytes> {
+        self.0.deflated.get_or_init(|| self.0.deflate()).as_ref()
+    }
+}
+
+impl fmt::Debug for Frame {
+    /// Never prints the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("channel", &self.0.channel.as_str())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    /// A meter at zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// How many bytes the frames hold now. Concurrent changes may show a moment later.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Encoded ===
+
+impl Encoded {
+    fn payload(&self) -> &[u8] {
+        self.wire.get(self.payload_start..).unwrap_or_default()
+    }
+
+    fn deflate(&self) -> Option<Bytes> {
+        let body = compress_message(self.payload())?;
+        let header = encode::header(Opcode::Text, true, body.len());
+        if header.len() + body.len() >= self.wire.len() {
+            return None;
+        }
+        let mut wire = Vec::with_capacity(header.len() + body.len());
+        wire.extend_from_slice(&header);
+        wire.extend_from_slice(&body);
+        self.meter.0.fetch_add(wire.len(), Ordering::Relaxed);
+        Some(wire.into())
+    }
+}
+
+impl Drop for Encoded {
+    fn drop(&mut self) {
+        let deflated = self.deflated.get().and_then(Option::as_ref).map_or(0, Bytes::len);
+        self.meter.0.fetch_sub(self.wire.len() + deflated, Ordering::Relaxed);
+    }
+}
+
+// === impl Fields ===
+
+/// The object of a delivery, in the order in which it is written.
+struct Fields<'a> {
+    channel: &'a ChannelName,
+    data: &'a str,
+    ext: Option<&'a str>,
+    extra: &'a [(Cow<'a, str>, &'a RawValue)],
+}
+
+impl Fields<'_> {
+    /// How many bytes [`Fields::write`] appends.
+    fn len(&self) -> usize {
+        let mut len = CHANNEL.len() + self.channel.as_str().len() + DATA.len() + self.data.len();
+        if let Some(ext) = self.ext {
+            len += EXT.len() + ext.len();
+        }
+        for (name, value) in self.extra {
+            len += ",:".len() + json::string_len(name) + value.get().len();
+        }
+        len + "}".len()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(CHANNEL.as_bytes());
+        // No character of a channel name needs an escape.
+        out.extend_from_slice(self.channel.as_str().as_bytes());
+        out.extend_from_slice(DATA.as_bytes());
+        scan::append_as_one_line(out, self.data);
+        if let Some(ext) = self.ext {
+            out.extend_from_slice(EXT.as_bytes());
+            scan::append_as_one_line(out, ext);
+        }
+        for (name, value) in self.extra {
+            out.push(b',');
+            json::write_string(out, name);
+            out.push(b':');
+            scan::append_as_one_line(out, value.get());
+        }
+        out.push(b'}');
+    }
+}
+
+const CHANNEL: &str = "{\"channel\":\"";
+const DATA: &str = "\",\"data\":";
+const EXT: &str = ",\"ext\":";
+
+#[cfg(test)]
+mod tests;
