@@ -1,10 +1,11 @@
 //! WebSocket (RFC 6455, RFC 7692) from the server's side, without a socket.
 //!
-//! Values in, bytes out ([`encode`]); compression by message
+//! Bytes in, events out ([`decode`]); values in, bytes out ([`encode`]); compression by message
 //! ([`deflate`]). Nothing here waits, reads a clock or knows Bayeux: `server::websocket::io` puts a
 //! stream below it. A client's side (masking) is not offered.
 
 pub mod close;
+pub mod decode;
 pub mod deflate;
 pub mod encode;
 
