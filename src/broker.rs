@@ -1,1 +1,524 @@
-//! (being built)
+//! The broker: who is connected, who subscribes to what, and which message waits for whom.
+//!
+//! Everything here is plain synchronous code. It takes `now` as an argument, never waits, never reads
+//! a clock or a random source, and knows no transport: bytes have become [`Frame`]s before they come
+//! in, and leave as [`Batch`]es that a transport writes. That is what lets `tests/simulation.rs` run
+//! thousands of seeded histories against it.
+//!
+//! - [`Session`] is a locked struct without a task of its own; whoever holds a connection takes from
+//!   its [`mailbox`].
+//! - [`topic`] is one channel name or pattern with its subscribers and its publish order.
+//! - [`Delivery`] carries published frames to every matching mailbox.
+//! - [`expiry`] ends sessions whose clients stay away.
+
+mod browser;
+mod deliver;
+mod expiry;
+mod holds;
+mod limits;
+mod mailbox;
+mod rules;
+mod session;
+mod topic;
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dashmap::{DashMap, Entry};
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+
+pub use self::{
+    browser::BrowserId,
+    deliver::{Delivery, Progress, Wakes},
+    expiry::TICK,
+    holds::HoldSlot,
+    limits::{Cause, Counters, Ended},
+    mailbox::{Batch, Carrier, Generation, Ready, Take},
+    session::{RequestGuard, Session, SessionId, Signal},
+    topic::{Delivered, Seq},
+};
+use self::{
+    expiry::{Clock, Wheel},
+    holds::Holds,
+    limits::EndedLog,
+    rules::Rules,
+    session::Due,
+    topic::{Pending, Retired, Topic},
+};
+use crate::{
+    bayeux::{
+        channel::{ChannelName, Kind, NameLimits},
+        error::Refusal,
+        frame::{Frame, Meter},
+    },
+    config::Config,
+};
+
+/// Share of the queue ceiling above which handshakes are refused, in percent (architecture.md 6).
+const HANDSHAKE_PRESSURE_PERCENT: usize = 70;
+/// Share of the queue ceiling above which the largest queues are ended, in percent.
+const SHED_PRESSURE_PERCENT: usize = 85;
+/// Sessions that one tick may end to get below the shedding mark.
+const SHED_PER_TICK: usize = 64;
+/// Consecutive ticks without subscriber or message after which a channel vanishes: three seconds,
+/// as long as three of CometD's sweeps (protocol.md 121).
+const SWEEP_PASSES: u8 = 6;
+
+/// The state of one node: sessions, channels, queues and their bounds.
+pub struct Broker {
+    sessions: DashMap<SessionId, Arc<Session>>,
+    topics: DashMap<ChannelName, Arc<Topic>>,
+    holds: Arc<Holds>,
+    rules: Rules,
+    settings: Settings,
+    meter: Arc<Meter>,
+    clock: Clock,
+    wheel: Mutex<Wheel>,
+    counters: Arc<Counters>,
+    ended: EndedLog,
+}
+
+/// What of the configuration the core needs, in its own units.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) max_interval: Duration,
+    pub(crate) handshake_grace: Duration,
+    pub(crate) deliver_only: bool,
+    pub(crate) queue_messages_max: usize,
+    pub(crate) queue_bytes_max: usize,
+    pub(crate) subscriptions_max: usize,
+    pub(crate) sessions_max: usize,
+    pub(crate) channels_max: usize,
+    pub(crate) queued_bytes_max: usize,
+    pub(crate) root_wildcard: bool,
+    pub(crate) per_browser_max: Option<u32>,
+    pub(crate) name: NameLimits,
+}
+
+/// What a publish led to: nothing left to do, or a walk that the caller steps to its end.
+#[must_use = "an unfinished delivery must be stepped"]
+pub enum Published {
+    /// The caller carries this walk on, for itself and for publishers that came meanwhile.
+    Walk(Delivery),
+    /// Another publisher of the channel is walking and takes this message along; wait for it.
+    Behind(Delivered),
+}
+
+impl Broker {
+    /// Makes an empty broker whose time starts at `now`.
+    #[must_use]
+    pub fn new(config: &Config, now: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            sessions: DashMap::new(),
+            topics: DashMap::new(),
+            holds: Arc::default(),
+            rules: Rules::new(config),
+            settings: Settings::new(config),
+            meter: Arc::default(),
+            clock: Clock::new(now),
+            wheel: Mutex::new(Wheel::new()),
+            counters: Arc::default(),
+            ended: EndedLog::default(),
+        })
+    }
+
+    /// Opens a session under `id`, which the caller made from 128 random bits.
+    ///
+    /// `browser` is the verified browser cookie that the session is bound to, if there is one.
+    ///
+    /// # Errors
+    /// `503::overloaded` at the session limit or when queues hold 70 % of the byte ceiling.
+    pub fn handshake(
+        &self,
+        id: SessionId,
+        browser: Option<BrowserId>,
+        now: Instant,
+    ) -> Result<Arc<Session>, Refusal> {
+        if self.sessions.len() >= self.settings.sessions_max
+            || self.pressure_percent() >= HANDSHAKE_PRESSURE_PERCENT
+        {
+            self.counters.handshakes_refused.add(1);
+            return Err(Refusal::Overloaded);
+        }
+        let session = Arc::new(Session::new(
+            id,
+            browser,
+            &self.settings,
+            Arc::clone(&self.counters),
+            self.clock.at(now),
+        ));
+        self.sessions.insert(id, Arc::clone(&session));
+        self.extend(&session, self.settings.handshake_grace, now);
+        self.counters.sessions_created.add(1);
+        Ok(session)
+    }
+
+    /// Finds the live session that a client names.
+    #[must_use]
+    pub fn session(&self, client_id: &str) -> Option<Arc<Session>> {
+        let id = SessionId::parse(client_id)?;
+        self.sessions.get(&id).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// Makes `session` live on for a while because its client said something (protocol.md 52).
+    pub fn touch(&self, session: &Arc<Session>, now: Instant) {
+        let life = if session.is_connected() {
+            self.settings.max_interval
+        } else {
+            self.settings.handshake_grace
+        };
+        self.extend(session, life, now);
+    }
+
+    /// Hands delivery of `session` to a new connection and suspends its expiry if `held`.
+    ///
+    /// The previous carrier is told that it is superseded (protocol.md 41-43, 100).
+    pub fn claim(
+        &self,
+        session: &Arc<Session>,
+        carrier: Carrier,
+        held: bool,
+        now: Instant,
+    ) -> Generation {
+        let life = self.clock.at(now + self.settings.max_interval);
+        let generation = session.claim(carrier, held, life);
+        if !held {
+            self.schedule(session, life);
+        }
+        generation
+    }
+
+    /// Starts a `/meta/connect`: the session is connected and does not expire until [`Self::left`].
+    ///
+    /// Returns whether it is the session's first (protocol.md 31) and the new generation.
+    pub fn connect(
+        &self,
+        session: &Arc<Session>,
+        carrier: Carrier,
+        now: Instant,
+    ) -> (bool, Generation) {
+        let first = session.set_connected();
+        (first, self.claim(session, carrier, true, now))
+    }
+
+    /// Ends the part of `generation`: the reply of its connect was written, or its client left.
+    ///
+    /// Expiry starts, `interval` later than usual (protocol.md 50). Does nothing if a newer carrier
+    /// has taken over.
+    pub fn left(
+        &self,
+        session: &Arc<Session>,
+        generation: Generation,
+        interval: Duration,
+        now: Instant,
+    ) {
+        let due = self.clock.at(now + interval + self.settings.max_interval);
+        if session.release(generation, due) {
+            self.schedule(session, due);
+        }
+    }
+
+    /// Takes a closed connection off its session: messages wait in the queue (protocol.md 55, 56).
+    pub fn detach(&self, session: &Arc<Session>, generation: Generation, now: Instant) {
+        self.left(session, generation, Duration::ZERO, now);
+        session.detach(generation);
+    }
+
+    /// Subscribes `session` to a channel or pattern; idempotent (protocol.md 68).
+    ///
+    /// # Errors
+    /// Refusals of protocol.md 70-72: meta channels, limits, an ended session.
+    pub fn subscribe(&self, session: &Arc<Session>, name: &ChannelName) -> Result<(), Refusal> {
+        match name.kind() {
+            Kind::Service => return Ok(()),
+            Kind::Meta if is_protocol_channel(name) => {
+                return Err(Refusal::SubscribeDenied { reason: SECURITY_POLICY });
+            }
+            Kind::Meta => return Err(Refusal::CreateDenied { reason: SECURITY_POLICY }),
+            Kind::Broadcast => {}
+        }
+        if name.as_str() == "/**" && !self.settings.root_wildcard {
+            return Err(Refusal::SubscribeDenied { reason: "root_wildcard" });
+        }
+        session.subscribe(name, self.settings.subscriptions_max, |session| {
+            loop {
+                let topic = self
+                    .topic(name)
+                    .ok_or(Refusal::CreateDenied { reason: "channel_limit" })?;
+                if let Ok(key) = topic.add(Arc::clone(session)) {
+                    return Ok((topic, key));
+                }
+            }
+        })
+    }
+
+    /// Takes a subscription back; successful also when there was none (protocol.md 68).
+    ///
+    /// # Errors
+    /// `400::channel_missing` when the channel does not exist at all.
+    pub fn unsubscribe(&self, session: &Session, name: &ChannelName) -> Result<(), Refusal> {
+        if session.unsubscribe(name)
+            || name.kind() == Kind::Service
+            || is_protocol_channel(name)
+            || self.topics.contains_key(name)
+        {
+            return Ok(());
+        }
+        Err(Refusal::ChannelMissing)
+    }
+
+    /// Encodes a message and starts its way to every matching session.
+    ///
+    /// `publisher` is left out when the channel's rule says so (protocol.md 63). Wakers of sessions
+    /// that became readable are collected in `wakes` by [`Delivery::step`].
+    ///
+    /// # Errors
+    /// Refusals of protocol.md 113 and 116, and `503::overloaded` at the ceiling of queued bytes.
+    pub fn publish(
+        self: &Arc<Self>,
+        publisher: Option<&Session>,
+        channel: &ChannelName,
+        message: Payload<'_>,
+    ) -> Result<Published, Refusal> {
+        if channel.kind() != Kind::Broadcast {
+            return Err(Refusal::ChannelCreateDenied { reason: SECURITY_POLICY });
+        }
+        if channel.is_pattern() {
+            return Err(Refusal::PublishDenied { reason: "wildcard_channel" });
+        }
+        if self.pressure_percent() >= 100 {
+            self.counters.publishes_refused.add(1);
+            return Err(Refusal::Overloaded);
+        }
+        let rule = self.rules.of(channel);
+        let frame = Frame::encode(
+            channel,
+            message.data,
+            message.ext,
+            message.extra,
+            rule.queue_policy,
+            &self.meter,
+        );
+        self.counters.published.add(1);
+        let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::id);
+        let mut pending = Pending { frame, except };
+        loop {
+            let topic = self
+                .topic(channel)
+                .ok_or(Refusal::ChannelCreateDenied { reason: "channel_limit" })?;
+            match topic.enqueue(pending) {
+                Ok((seq, true)) => {
+                    return Ok(Published::Walk(Delivery::new(Arc::clone(self), topic, seq)));
+                }
+                Ok((seq, false)) => return Ok(Published::Behind(Delivered::new(topic, seq))),
+                Err(Retired(message)) => pending = message,
+            }
+        }
+    }
+
+    /// Ends a session: subscriptions and queue go, its carrier is told, later messages get a 402.
+    ///
+    /// Returns false if it had ended already.
+    pub fn end(&self, session: &Session, cause: Cause) -> bool {
+        let Some(subscriptions) = session.end() else { return false };
+        self.sessions.remove(&session.id());
+        for (topic, key) in subscriptions {
+            topic.remove(key);
+        }
+        // Last, so that a carrier which is told finds everything gone already.
+        let discarded = session.close_mailbox(cause);
+        self.counters.ended(cause, discarded);
+        let age = self.clock.latest().saturating_sub(session.created());
+        self.ended.push(Ended {
+            id: session.id(),
+            cause,
+            discarded,
+            age: Duration::from_millis(age),
+        });
+        true
+    }
+
+    /// Does what is due: expires sessions, sheds load, sweeps channels. Call it every [`TICK`].
+    ///
+    /// If it is called much too late, because the process was stopped, every deadline moves by the
+    /// pause (protocol.md 53).
+    pub fn tick(&self, now: Instant) {
+        self.clock.tick(now);
+        let at = self.clock.at(now);
+        let due = self.wheel.lock().due(at);
+        for (id, entry) in due {
+            let Some(session) = self.sessions.get(&id).map(|found| Arc::clone(found.value()))
+            else {
+                continue;
+            };
+            match session.due(entry, at) {
+                Due::Stale => {}
+                Due::Expired => {
+                    self.end(&session, Cause::Expired);
+                }
+                // A held session has no deadline; once released it lives at least this long.
+                Due::Held => self.schedule(&session, self.clock.at(now + self.settings.max_interval)),
+                Due::Later(deadline) => self.schedule(&session, deadline),
+            }
+        }
+        self.shed();
+        self.sweep();
+    }
+
+    /// Reserves one held connect for a browser, if its limit allows it (protocol.md 75).
+    #[must_use]
+    pub fn hold_for(&self, browser: BrowserId) -> Option<HoldSlot> {
+        self.holds.enter(browser, self.settings.per_browser_max)
+    }
+
+    /// Counters since the start, for logs and tests.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes the list of sessions that ended since the last call, for the log.
+    #[must_use]
+    pub fn take_ended(&self) -> Vec<Ended> {
+        self.ended.take()
+    }
+
+    /// Number of live sessions.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Number of live channels and patterns.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Bytes of all live frames, each counted once however many queues it waits in.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.meter.bytes()
+    }
+
+    /// Bounds on channel names, from the configuration.
+    #[must_use]
+    pub const fn name_limits(&self) -> NameLimits {
+        self.settings.name
+    }
+
+    fn extend(&self, session: &Arc<Session>, life: Duration, now: Instant) {
+        let due = self.clock.at(now + life);
+        session.extend(due);
+        self.schedule(session, due);
+    }
+
+    /// Puts a session into the wheel if no earlier entry will look at it.
+    fn schedule(&self, session: &Session, due: u64) {
+        if session.needs_wheel(due) {
+            self.wheel.lock().insert(session.id(), due);
+        }
+    }
+
+    /// Finds or creates a channel; `None` at the limit of channels.
+    fn topic(&self, name: &ChannelName) -> Option<Arc<Topic>> {
+        if let Some(topic) = self.topics.get(name.as_str()) {
+            return Some(Arc::clone(topic.value()));
+        }
+        if self.topics.len() >= self.settings.channels_max {
+            return None;
+        }
+        match self.topics.entry(name.clone()) {
+            Entry::Occupied(entry) => Some(Arc::clone(entry.get())),
+            Entry::Vacant(entry) => Some(Arc::clone(&entry.insert(Arc::default()))),
+        }
+    }
+
+    fn pressure_percent(&self) -> usize {
+        self.meter.bytes().saturating_mul(100) / self.settings.queued_bytes_max.max(1)
+    }
+
+    /// Ends the largest queues while the ceiling is near, so that publishers are not refused for
+    /// the sake of clients that do not read.
+    fn shed(&self) {
+        if self.pressure_percent() < SHED_PRESSURE_PERCENT {
+            return;
+        }
+        let mut queues: Vec<(usize, Arc<Session>)> = self
+            .sessions
+            .iter()
+            .map(|entry| (entry.queued_bytes(), Arc::clone(entry.value())))
+            .filter(|(bytes, _)| *bytes > 0)
+            .collect();
+        queues.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, session) in queues.into_iter().take(SHED_PER_TICK) {
+            if self.pressure_percent() < SHED_PRESSURE_PERCENT {
+                return;
+            }
+            self.end(&session, Cause::Limit);
+        }
+    }
+
+    fn sweep(&self) {
+        self.topics.retain(|_, topic| !topic.retire_after(SWEEP_PASSES));
+    }
+}
+
+/// The parts of a message that its publisher controls and subscribers receive.
+#[derive(Clone, Copy)]
+pub struct Payload<'a> {
+    /// The content; JSON text passes through unchanged.
+    pub data: &'a RawValue,
+    /// The `ext` field, delivered without `ext.authentication`.
+    pub ext: Option<&'a RawValue>,
+    /// Unknown top-level fields, delivered as they came (protocol.md 8).
+    pub extra: &'a [(Cow<'a, str>, &'a RawValue)],
+}
+
+impl<'a> From<&'a RawValue> for Payload<'a> {
+    fn from(data: &'a RawValue) -> Self {
+        Self { data, ext: None, extra: &[] }
+    }
+}
+
+impl Settings {
+    fn new(config: &Config) -> Self {
+        let (session, limits) = (&config.session, &config.limits);
+        Self {
+            max_interval: session.max_interval,
+            handshake_grace: session.handshake_grace,
+            deliver_only: session.meta_connect_deliver_only,
+            queue_messages_max: session.queue.max_messages,
+            queue_bytes_max: session.queue.max_bytes,
+            subscriptions_max: limits.subscriptions,
+            sessions_max: limits.sessions,
+            channels_max: limits.channels,
+            queued_bytes_max: limits.queued_bytes.unwrap_or(usize::MAX),
+            root_wildcard: limits.root_wildcard,
+            per_browser_max: session.max_per_browser,
+            name: NameLimits {
+                bytes: limits.channel_length,
+                segments: limits.channel_segments,
+            },
+        }
+    }
+}
+
+/// The five names that the protocol itself uses; they exist without being created.
+fn is_protocol_channel(name: &ChannelName) -> bool {
+    matches!(
+        name.as_str(),
+        "/meta/handshake"
+            | "/meta/connect"
+            | "/meta/subscribe"
+            | "/meta/unsubscribe"
+            | "/meta/disconnect"
+    )
+}
+
+/// Reason that CometD's default policy gives (protocol.md 116, 120).
+const SECURITY_POLICY: &str = "denied_by_security_policy";

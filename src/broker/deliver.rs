@@ -1,0 +1,176 @@
+//! The walk of published messages to every matching mailbox.
+//!
+//! A message published to `/a/b/c` reaches the subscribers of `/**`, `/a/**`, `/a/b/**`, `/a/b/*`
+//! and `/a/b/c`: depth + 2 look-ups. A session that matches several times gets one copy
+//! (protocol.md 62). The walk goes in steps, so that a huge channel does not keep a worker thread
+//! from everything else; dropping it finishes it, so a cancelled publisher cannot leave the channel
+//! stuck with the baton taken.
+
+use std::{collections::HashSet, sync::Arc, task::Waker};
+
+use super::{
+    Broker,
+    limits::Cause,
+    session::{Session, SessionId},
+    topic::{Pending, Seq, Snapshot, Topic},
+};
+
+/// Mailbox pushes in one step: about a millisecond.
+const STEP_PUSHES: usize = 4096;
+/// Wakers collected before they are fired.
+const WAKES_MAX: usize = 256;
+
+/// How far a walk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Step again.
+    More,
+    /// The caller's own message has arrived; what is left is other publishers'.
+    Others,
+    /// Everything has arrived and the baton lies down.
+    Done,
+}
+
+/// Connections to wake, collected so that a burst wakes each once and no waker fires under a lock.
+#[derive(Debug, Default)]
+pub struct Wakes(Vec<Waker>);
+
+impl Wakes {
+    /// Wakes everybody collected so far.
+    pub fn fire(&mut self) {
+        for waker in self.0.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.fire();
+    }
+}
+
+/// The baton of a channel, and the walk that its holder is on.
+pub struct Delivery {
+    broker: Arc<Broker>,
+    topic: Arc<Topic>,
+    own: Seq,
+    run: Vec<Pending>,
+    /// Subscribers of each matching name, the largest list last.
+    lists: Vec<Snapshot>,
+    /// Sessions of all lists but the last, by id.
+    met: HashSet<SessionId>,
+    list: usize,
+    index: usize,
+    done: bool,
+}
+
+impl Delivery {
+    pub(super) fn new(broker: Arc<Broker>, topic: Arc<Topic>, own: Seq) -> Self {
+        Self {
+            broker,
+            topic,
+            own,
+            run: Vec::new(),
+            lists: Vec::new(),
+            met: HashSet::new(),
+            list: 0,
+            index: 0,
+            done: false,
+        }
+    }
+
+    /// Goes on for about a millisecond. Waking the receivers is left to `wakes`.
+    pub fn step(&mut self, wakes: &mut Wakes) -> Progress {
+        if self.done {
+            return Progress::Done;
+        }
+        if self.run.is_empty() && !self.begin_run() {
+            self.done = true;
+            return Progress::Done;
+        }
+        let mut budget = STEP_PUSHES;
+        while let Some(session) = self.next_session() {
+            self.push(&session, wakes);
+            budget = budget.saturating_sub(self.run.len());
+            if budget == 0 {
+                return Progress::More;
+            }
+        }
+        let (end, more) = self.topic.delivered(self.run.len(), &mut wakes.0);
+        self.run.clear();
+        // With nothing pending, `begin_run` looks once more under the lock and lays the baton down.
+        if !more && !self.begin_run() {
+            self.done = true;
+            return Progress::Done;
+        }
+        if self.own < end { Progress::Others } else { Progress::More }
+    }
+
+    /// Fetches the next run and the sessions that it is for; false when nothing is pending.
+    fn begin_run(&mut self) -> bool {
+        self.lists.clear();
+        self.met.clear();
+        (self.list, self.index) = (0, 0);
+        if !self.topic.next_run(&mut self.run) {
+            return false;
+        }
+        let Some(first) = self.run.first() else { return false };
+        let (broker, lists) = (&self.broker, &mut self.lists);
+        first.frame.channel().for_each_pattern(|name| {
+            let topic = broker.topics.get(name).map(|entry| Arc::clone(entry.value()));
+            lists.extend(topic.map(|topic| topic.snapshot()).filter(|list| !list.is_empty()));
+        });
+        self.lists.sort_by_key(|list| list.len());
+        true
+    }
+
+    /// The next subscriber that this run has not met yet.
+    fn next_session(&mut self) -> Option<Arc<Session>> {
+        loop {
+            let list = self.lists.get(self.list)?;
+            let Some(session) = list.get(self.index) else {
+                self.list += 1;
+                self.index = 0;
+                continue;
+            };
+            self.index += 1;
+            let last = self.list + 1 == self.lists.len();
+            let new = match (self.lists.len(), last) {
+                (1, _) => true,
+                (_, true) => !self.met.contains(&session.id()),
+                (_, false) => self.met.insert(session.id()),
+            };
+            if new {
+                return Some(Arc::clone(session));
+            }
+        }
+    }
+
+    fn push(&self, session: &Arc<Session>, wakes: &mut Wakes) {
+        let counters = &self.broker.counters;
+        for message in &self.run {
+            if message.except == Some(session.id()) {
+                continue;
+            }
+            let pushed = session.push(&message.frame);
+            counters.dropped(pushed.dropped);
+            wakes.0.extend(pushed.waker);
+            if pushed.overflow {
+                self.broker.end(session, Cause::Slow);
+                return;
+            }
+            counters.queued.add(1);
+        }
+        if wakes.0.len() >= WAKES_MAX {
+            wakes.fire();
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        let mut wakes = Wakes::default();
+        while self.step(&mut wakes) != Progress::Done {}
+    }
+}

@@ -1,0 +1,136 @@
+//! What the broker counts: every refusal, drop and end leaves a trace here.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{mailbox::Dropped, session::SessionId};
+
+/// Ends of sessions kept for the log between two looks; more are only counted.
+const ENDED_KEPT_MAX: usize = 1_000;
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The client said `/meta/disconnect`, or began anew on the same WebSocket.
+    Client,
+    /// No connect for `session.max_interval`.
+    Expired,
+    /// The server's own program ended it.
+    Kicked,
+    /// Its queue reached `session.queue`.
+    Slow,
+    /// Its queue was among the largest when all queues neared `limits.queued_bytes`.
+    Limit,
+}
+
+impl Cause {
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Expired => "expired",
+            Self::Kicked => "kicked",
+            Self::Slow => "slow",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+/// A session that is no more.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// Which one.
+    pub id: SessionId,
+    /// Why.
+    pub cause: Cause,
+    /// Messages that were waiting for it.
+    pub discarded: usize,
+    /// How long it lived.
+    pub age: Duration,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// The count so far.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Everything counted since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Handshakes that opened a session.
+    pub sessions_created: Counter,
+    /// Sessions that ended, whatever the cause.
+    pub sessions_ended: Counter,
+    /// Sessions ended because their queue reached its bound.
+    pub sessions_slow: Counter,
+    /// Sessions ended because all queues together neared their ceiling.
+    pub sessions_shed: Counter,
+    /// Handshakes refused for want of room.
+    pub handshakes_refused: Counter,
+    /// Messages published to broadcast channels.
+    pub published: Counter,
+    /// Publishes refused at the ceiling of queued bytes.
+    pub publishes_refused: Counter,
+    /// Messages put into a session's queue.
+    pub queued: Counter,
+    /// Messages wholly written by a carrier.
+    pub delivered: Counter,
+    /// Lossy messages dropped by `drop_oldest`.
+    pub dropped_oldest: Counter,
+    /// Lossy messages replaced or dropped by `latest`.
+    pub dropped_latest: Counter,
+    /// Messages that waited for a session when it ended.
+    pub discarded: Counter,
+}
+
+impl Counters {
+    pub(super) fn ended(&self, cause: Cause, discarded: usize) {
+        self.sessions_ended.add(1);
+        self.discarded.add(discarded);
+        match cause {
+            Cause::Slow => self.sessions_slow.add(1),
+            Cause::Limit => self.sessions_shed.add(1),
+            Cause::Client | Cause::Expired | Cause::Kicked => {}
+        }
+    }
+
+    pub(super) fn dropped(&self, dropped: Dropped) {
+        if dropped != Dropped::default() {
+            self.dropped_oldest.add(dropped.oldest);
+            self.dropped_latest.add(dropped.latest);
+        }
+    }
+}
+
+/// Ends of sessions that the log has not seen yet.
+#[derive(Default)]
+pub(super) struct EndedLog(Mutex<Vec<Ended>>);
+
+impl EndedLog {
+    pub(super) fn push(&self, ended: Ended) {
+        let mut log = self.0.lock();
+        if log.len() < ENDED_KEPT_MAX {
+            log.push(ended);
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<Ended> {
+        std::mem::take(&mut self.0.lock())
+    }
+}

@@ -1,0 +1,343 @@
+//! The queue of one session between its connections.
+//!
+//! Order is first in, first out. A carrier takes a [`Batch`]; what it has not written when the batch
+//! is dropped returns to the front, so a dying connection loses nothing. While a batch is out nobody
+//! takes another, so a newer carrier never overtakes an older one. Knows no transport and reads no
+//! clock.
+//! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
+//! drains messages into dead connections where this does not.
+
+use std::{collections::VecDeque, sync::Arc, task::Waker};
+
+use super::{limits::Cause, session::Session};
+use crate::{bayeux::frame::Frame, config::QueuePolicy};
+
+/// Counts the carriers that a session has had; only the newest may take messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Generation(u64);
+
+/// What kind of connection delivers for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Nothing: messages wait.
+    None,
+    /// A `/meta/connect` over HTTP.
+    Poll,
+    /// A WebSocket, which needs no held connect to deliver.
+    Socket,
+}
+
+/// Why a carrier was woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// Messages wait.
+    Messages,
+    /// A newer carrier has taken over.
+    Superseded,
+    /// The session has ended.
+    Ended(Cause),
+}
+
+/// How much a carrier takes at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Take {
+    /// Number of frames.
+    pub frames_max: usize,
+    /// Bytes of frames; the first frame is taken whatever its size.
+    pub bytes_max: usize,
+}
+
+impl Take {
+    /// Everything: a poll response carries the whole queue, which is bounded itself.
+    pub const ALL: Self = Self { frames_max: usize::MAX, bytes_max: usize::MAX };
+    /// One `writev`: 64 slices are what the kernel call takes (performance.md 7).
+    pub const WRITE: Self = Self { frames_max: 64, bytes_max: 64 << 10 };
+}
+
+/// Bounds of a queue, from `[session.queue]`. Frames in a carrier's hands count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueueBounds {
+    pub(super) messages_max: usize,
+    pub(super) bytes_max: usize,
+}
+
+/// What a push did.
+#[derive(Debug, Default)]
+pub(super) struct Pushed {
+    /// To be fired once every lock is released.
+    pub(super) waker: Option<Waker>,
+    /// Lossy messages that made room or found none.
+    pub(super) dropped: Dropped,
+    /// The bound is reached and nothing lossy is left to drop: the session has to end.
+    pub(super) overflow: bool,
+}
+
+/// Lossy messages dropped, by the policy of their channel.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dropped {
+    pub(super) oldest: usize,
+    pub(super) latest: usize,
+}
+
+/// See the module documentation. Lives behind the session's mutex.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    queue: VecDeque<Frame>,
+    queue_bytes: usize,
+    /// Frames and bytes of the batch that is out.
+    out: Option<(usize, usize)>,
+    owner: Generation,
+    carrier: Carrier,
+    /// Taken on the empty to non-empty edge, so a burst wakes once.
+    waiter: Option<Waker>,
+    /// HTTP requests in progress that will carry the queue in their response (protocol.md 57).
+    requests: u16,
+    deliver_only: bool,
+    ended: Option<Cause>,
+}
+
+impl Mailbox {
+    pub(super) const fn new(deliver_only: bool) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            out: None,
+            owner: Generation(0),
+            carrier: Carrier::None,
+            waiter: None,
+            requests: 0,
+            deliver_only,
+            ended: None,
+        }
+    }
+
+    /// Appends frames; see [`Pushed`]. An ended mailbox takes nothing.
+    pub(super) fn push(&mut self, frame: &Frame, bounds: QueueBounds) -> Pushed {
+        let mut pushed = Pushed::default();
+        if self.ended.is_some() {
+            return pushed;
+        }
+        if frame.policy() == QueuePolicy::Latest {
+            pushed.dropped.latest += self.forget_channel(frame);
+        }
+        if !self.fits(frame, bounds) {
+            self.make_room(frame, bounds, &mut pushed.dropped);
+        }
+        if !self.fits(frame, bounds) {
+            match frame.policy() {
+                QueuePolicy::Disconnect => pushed.overflow = true,
+                QueuePolicy::DropOldest => pushed.dropped.oldest += 1,
+                QueuePolicy::Latest => pushed.dropped.latest += 1,
+            }
+            return pushed;
+        }
+        self.queue_bytes += frame.bytes();
+        self.queue.push_back(frame.clone());
+        pushed.waker = self.wake();
+        pushed
+    }
+
+    /// Says why the carrier of `owner` should act, or `None` after keeping `waker` for later.
+    pub(super) fn ready(&mut self, owner: Generation, waker: &Waker) -> Option<Ready> {
+        if let Some(cause) = self.ended {
+            return Some(Ready::Ended(cause));
+        }
+        if owner != self.owner {
+            return Some(Ready::Superseded);
+        }
+        if self.available() && (self.requests == 0 || self.carrier == Carrier::Socket) {
+            return Some(Ready::Messages);
+        }
+        match &mut self.waiter {
+            Some(known) => known.clone_from(waker),
+            None => self.waiter = Some(waker.clone()),
+        }
+        None
+    }
+
+    /// Takes frames for `owner`, or for a request (`None`) while no WebSocket delivers.
+    pub(super) fn take(&mut self, owner: Option<Generation>, take: Take) -> Option<Vec<Frame>> {
+        let entitled = match owner {
+            Some(owner) => owner == self.owner,
+            None => self.carrier != Carrier::Socket && !self.deliver_only,
+        };
+        if !entitled || !self.available() || self.ended.is_some() {
+            return None;
+        }
+        let mut bytes = 0;
+        let mut count = 0;
+        for frame in self.queue.iter().take(take.frames_max) {
+            if count > 0 && bytes + frame.bytes() > take.bytes_max {
+                break;
+            }
+            bytes += frame.bytes();
+            count += 1;
+        }
+        let frames: Vec<Frame> = if count == self.queue.len() {
+            std::mem::take(&mut self.queue).into()
+        } else {
+            self.queue.drain(..count).collect()
+        };
+        self.queue_bytes -= bytes;
+        self.out = Some((count, bytes));
+        Some(frames)
+    }
+
+    /// Takes back what a batch has not written, in order; says who is to be woken.
+    ///
+    /// Returns the number of frames that could not return because the session has ended.
+    pub(super) fn settle(&mut self, unwritten: Vec<Frame>) -> (Option<Waker>, usize) {
+        self.out = None;
+        if self.ended.is_some() {
+            return (None, unwritten.len());
+        }
+        for frame in unwritten.into_iter().rev() {
+            self.queue_bytes += frame.bytes();
+            self.queue.push_front(frame);
+        }
+        (self.wake(), 0)
+    }
+
+    /// Entitles a new carrier; the old one's waker is to be fired.
+    pub(super) fn claim(&mut self, carrier: Carrier) -> (Generation, Option<Waker>) {
+        self.owner = Generation(self.owner.0 + 1);
+        self.carrier = carrier;
+        (self.owner, self.waiter.take())
+    }
+
+    /// Forgets a carrier that is gone.
+    pub(super) fn detach(&mut self, owner: Generation) {
+        if owner == self.owner {
+            self.carrier = Carrier::None;
+            self.waiter = None;
+        }
+    }
+
+    pub(super) fn is_owner(&self, owner: Generation) -> bool {
+        owner == self.owner && self.ended.is_none()
+    }
+
+    pub(super) fn is_carried(&self) -> bool {
+        self.carrier == Carrier::Socket || self.waiter.is_some()
+    }
+
+    /// Ends the mailbox: the queue goes; says whom to wake and how many messages were discarded.
+    pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, usize) {
+        let discarded = self.queue.len();
+        self.queue = VecDeque::new();
+        self.queue_bytes = 0;
+        self.ended = Some(cause);
+        (self.waiter.take(), discarded)
+    }
+
+    /// A request that answers with the queue has begun: a held connect sleeps on.
+    pub(super) fn request_begun(&mut self) {
+        self.requests = self.requests.saturating_add(1);
+    }
+
+    /// That request is over; what it left in the queue is the held connect's (protocol.md 60).
+    pub(super) fn request_ended(&mut self) -> Option<Waker> {
+        self.requests = self.requests.saturating_sub(1);
+        self.wake()
+    }
+
+    pub(super) const fn deliver_only(&self) -> bool {
+        self.deliver_only
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.queue_bytes + self.out.map_or(0, |(_, bytes)| bytes)
+    }
+
+    fn available(&self) -> bool {
+        !self.queue.is_empty() && self.out.is_none()
+    }
+
+    fn wake(&mut self) -> Option<Waker> {
+        let held_off = self.requests > 0 && self.carrier != Carrier::Socket && !self.deliver_only;
+        if self.available() && !held_off { self.waiter.take() } else { None }
+    }
+
+    fn fits(&self, frame: &Frame, bounds: QueueBounds) -> bool {
+        let (out, out_bytes) = self.out.unwrap_or_default();
+        self.queue.len() + out < bounds.messages_max
+            && self.queue_bytes + out_bytes + frame.bytes() <= bounds.bytes_max
+    }
+
+    /// Drops the queued message of the same channel that a newer one replaces.
+    fn forget_channel(&mut self, newer: &Frame) -> usize {
+        let older = self.queue.iter().position(|frame| {
+            frame.policy() == QueuePolicy::Latest && frame.channel() == newer.channel()
+        });
+        older.and_then(|index| self.queue.remove(index)).map_or(0, |frame| {
+            self.queue_bytes -= frame.bytes();
+            1
+        })
+    }
+
+    /// Drops lossy messages, oldest first, until `frame` fits or only lossless ones are left.
+    ///
+    /// A lossy message never displaces a lossless one, whichever came first.
+    fn make_room(&mut self, frame: &Frame, bounds: QueueBounds, dropped: &mut Dropped) {
+        let mut index = 0;
+        while !self.fits(frame, bounds) && index < self.queue.len() {
+            let policy = self.queue.get(index).map(Frame::policy);
+            match policy {
+                Some(QueuePolicy::DropOldest) => dropped.oldest += 1,
+                Some(QueuePolicy::Latest) => dropped.latest += 1,
+                _ => {
+                    index += 1;
+                    continue;
+                }
+            }
+            if let Some(gone) = self.queue.remove(index) {
+                self.queue_bytes -= gone.bytes();
+            }
+        }
+    }
+}
+
+/// Frames in a carrier's hands. Dropped before they are all written, the rest returns to the front
+/// of the queue.
+#[derive(Debug)]
+pub struct Batch {
+    session: Arc<Session>,
+    frames: Vec<Frame>,
+    written: usize,
+}
+
+impl Batch {
+    pub(super) const fn new(session: Arc<Session>, frames: Vec<Frame>) -> Self {
+        Self { session, frames, written: 0 }
+    }
+
+    /// All frames of the batch, oldest first.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The frames, and the count of those wholly written, which a writer moves on.
+    pub fn progress(&mut self) -> (&[Frame], &mut usize) {
+        (&self.frames, &mut self.written)
+    }
+
+    /// Declares every frame written.
+    pub fn settle(&mut self) {
+        self.written = self.frames.len();
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let written = self.written.min(self.frames.len());
+        self.session.settle(written, self.frames.split_off(written));
+    }
+}
+
+#[cfg(test)]
+mod tests;
