@@ -50,11 +50,7 @@ use self::{
     topic::{Pending, Retired, Topic},
 };
 use crate::{
-    bayeux::{
-        channel::{ChannelName, Kind, NameLimits},
-        error::Refusal,
-        frame::{Frame, Meter},
-    },
+    bayeux::{ChannelName, Frame, Kind, Meter, NameLimits, Refusal},
     config::Config,
 };
 
@@ -246,9 +242,8 @@ impl Broker {
         }
         session.subscribe(name, self.settings.subscriptions_max, |session| {
             loop {
-                let topic = self
-                    .topic(name)
-                    .ok_or(Refusal::CreateDenied { reason: "channel_limit" })?;
+                let topic =
+                    self.topic(name).ok_or(Refusal::CreateDenied { reason: "channel_limit" })?;
                 if let Ok(key) = topic.add(Arc::clone(session)) {
                     return Ok((topic, key));
                 }
@@ -361,7 +356,9 @@ impl Broker {
                     self.end(&session, Cause::Expired);
                 }
                 // A held session has no deadline; once released it lives at least this long.
-                Due::Held => self.schedule(&session, self.clock.at(now + self.settings.max_interval)),
+                Due::Held => {
+                    self.schedule(&session, self.clock.at(now + self.settings.max_interval))
+                }
                 Due::Later(deadline) => self.schedule(&session, deadline),
             }
         }
@@ -500,10 +497,7 @@ impl Settings {
             queued_bytes_max: limits.queued_bytes.unwrap_or(usize::MAX),
             root_wildcard: limits.root_wildcard,
             per_browser_max: session.max_per_browser,
-            name: NameLimits {
-                bytes: limits.channel_length,
-                segments: limits.channel_segments,
-            },
+            name: NameLimits { bytes: limits.channel_length, segments: limits.channel_segments },
         }
     }
 }
@@ -522,3 +516,6 @@ fn is_protocol_channel(name: &ChannelName) -> bool {
 
 /// Reason that CometD's default policy gives (protocol.md 116, 120).
 const SECURITY_POLICY: &str = "denied_by_security_policy";
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,11 @@ pub(super) struct Holds(Mutex<HashMap<BrowserId, u32>>);
 
 impl Holds {
     /// Counts one more held connect unless the browser has `max` already; `None` for `max`: no limit.
-    pub(super) fn enter(self: &Arc<Self>, browser: BrowserId, max: Option<u32>) -> Option<HoldSlot> {
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        browser: BrowserId,
+        max: Option<u32>,
+    ) -> Option<HoldSlot> {
         let mut counts = self.0.lock();
         let held = counts.get(&browser).copied().unwrap_or(0);
         if max.is_some_and(|max| held >= max) {

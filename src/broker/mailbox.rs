@@ -10,7 +10,7 @@
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 use super::{limits::Cause, session::Session};
-use crate::{bayeux::frame::Frame, config::QueuePolicy};
+use crate::{bayeux::Frame, config::QueuePolicy};
 
 /// Counts the carriers that a session has had; only the newest may take messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -215,10 +215,6 @@ impl Mailbox {
 
     pub(super) fn is_owner(&self, owner: Generation) -> bool {
         owner == self.owner && self.ended.is_none()
-    }
-
-    pub(super) fn is_carried(&self) -> bool {
-        self.carrier == Carrier::Socket || self.waiter.is_some()
     }
 
     /// Ends the mailbox: the queue goes; says whom to wake and how many messages were discarded.

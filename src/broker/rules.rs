@@ -1,7 +1,7 @@
 //! Rules for channels by pattern, from `[[channels]]`; the first match wins.
 
 use crate::{
-    bayeux::channel::{ChannelName, NameLimits},
+    bayeux::{ChannelName, NameLimits},
     config::{Config, QueuePolicy},
 };
 

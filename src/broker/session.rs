@@ -25,7 +25,7 @@ use super::{
     mailbox::{Batch, Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
     topic::{Subscriber, Topic},
 };
-use crate::bayeux::{channel::ChannelName, error::Refusal, frame::Frame};
+use crate::bayeux::{ChannelName, Frame, Refusal};
 
 /// Deadline of a session whose `/meta/connect` is held (protocol.md 51).
 const HELD: u64 = u64::MAX;
@@ -206,11 +206,6 @@ impl Session {
         self.mailbox.lock().push(frame, self.bounds)
     }
 
-    /// Whether a carrier is there to take messages at once.
-    pub(super) fn is_carried(&self) -> bool {
-        self.mailbox.lock().is_carried()
-    }
-
     pub(super) const fn created(&self) -> u64 {
         self.created
     }
@@ -257,12 +252,8 @@ impl Session {
     /// The mark of the entry goes before the deadline is read: a carrier that brings the deadline
     /// forward meanwhile either is seen here or sees that it has to make an entry itself.
     pub(super) fn due(&self, entry: u64, now: u64) -> Due {
-        let mark = self.wheel_due.compare_exchange(
-            entry,
-            u64::MAX,
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        );
+        let mark =
+            self.wheel_due.compare_exchange(entry, u64::MAX, Ordering::SeqCst, Ordering::SeqCst);
         match (mark, self.deadline.load(Ordering::SeqCst)) {
             (Err(_), _) => Due::Stale,
             (Ok(_), HELD) => Due::Held,

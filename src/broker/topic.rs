@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::session::{Session, SessionId};
-use crate::bayeux::frame::Frame;
+use crate::bayeux::Frame;
 
 /// Frames that one run delivers together.
 const RUN_FRAMES_MAX: usize = 64;
