@@ -1,7 +1,7 @@
 //! Names of channels and patterns, checked once at the door.
 //!
 //! Below [`ChannelName::parse`] a bad name cannot exist. Whether a client may use a name is not
-//! decided here. The characters are those of `CometD`, wider than the grammar of Bayeux 1.0, because
+//! decided here. The characters are those of CometD, wider than the grammar of Bayeux 1.0, because
 //! its clients apply the same test before they send.
 //! Source: protocol.md 71 to 74, 118, 119.
 
@@ -92,13 +92,11 @@ impl ChannelName {
     }
 
     /// The text of the name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Tells meta, service and broadcast channels apart.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         if self.0.starts_with("/meta/") {
             Kind::Meta
@@ -110,7 +108,6 @@ impl ChannelName {
     }
 
     /// Whether the last segment is `*` or `**`.
-    #[must_use]
     pub fn is_pattern(&self) -> bool {
         // A `*` stands nowhere else: see `check_segment`.
         self.0.ends_with('*')
@@ -142,7 +139,6 @@ impl ChannelName {
     ///
     /// Compares names only: that `/**` brings no meta and service messages (protocol.md 71) is the
     /// caller's rule.
-    #[must_use]
     pub fn matches(&self, channel: &Self) -> bool {
         if let Some(prefix) = self.0.strip_suffix("**") {
             channel.0.starts_with(prefix)

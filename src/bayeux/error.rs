@@ -14,7 +14,7 @@ pub enum Refusal {
     /// No `channel` in the message, or an unsubscribe from a channel that does not exist.
     #[error("400::channel_missing")]
     ChannelMissing,
-    /// A publish without `data` (protocol.md 112; `CometD` broadcasts an empty message).
+    /// A publish without `data` (protocol.md 112; CometD broadcasts an empty message).
     #[error("400::data_missing")]
     DataMissing,
     /// The session is unknown, has expired or was disconnected, or belongs to another browser.

@@ -61,7 +61,6 @@ impl Frame {
     /// `extra` are the publisher's unknown fields, their names unescaped. They must not repeat
     /// `channel`, `data` or `ext`; [`parse_batch`](super::parse_batch) sees to that. The frame's
     /// bytes are on `meter` until its last clone is gone.
-    #[must_use]
     pub fn encode(
         channel: &ChannelName,
         data: &RawValue,
@@ -92,33 +91,28 @@ impl Frame {
     }
 
     /// The whole WebSocket message, not compressed.
-    #[must_use]
     pub fn wire(&self) -> &Bytes {
         &self.0.wire
     }
 
     /// The delivery as a JSON object on one line, `{"channel":…,"data":…}`, for embedding into an
     /// array.
-    #[must_use]
     pub fn object(&self) -> &[u8] {
         let array = self.0.payload();
         array.get(1..array.len().saturating_sub(1)).unwrap_or_default()
     }
 
     /// The channel on which the message was published.
-    #[must_use]
     pub fn channel(&self) -> &ChannelName {
         &self.0.channel
     }
 
     /// What becomes of it in a full queue.
-    #[must_use]
     pub fn policy(&self) -> QueuePolicy {
         self.0.policy
     }
 
     /// The length of [`Frame::wire`]: what the frame counts in a queue.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.wire.len()
     }
@@ -127,7 +121,6 @@ impl Frame {
     /// messages and with the largest window. `None` if that would not be smaller.
     ///
     /// Compresses on the first call; others that ask meanwhile wait for it.
-    #[must_use]
     pub fn deflated(&self) -> Option<&Bytes> {
         self.0.deflated.get_or_init(|| self.0.deflate()).as_ref()
     }
@@ -147,13 +140,11 @@ impl fmt::Debug for Frame {
 
 impl Meter {
     /// A meter at zero.
-    #[must_use]
     pub const fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 
     /// How many bytes the frames hold now. Concurrent changes may show a moment later.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }

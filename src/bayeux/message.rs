@@ -58,7 +58,7 @@ pub struct Message<'a> {
     /// raw values.
     ///
     /// The other fields of the protocol (`advice`, `successful`, `error`, `x-messages`, …) are not
-    /// among them. Forwarded, they would let a publisher steer other clients; `CometD` does forward
+    /// among them. Forwarded, they would let a publisher steer other clients; CometD does forward
     /// them.
     pub extra: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
@@ -127,7 +127,6 @@ pub enum Names<'a> {
 
 impl MessageId<'_> {
     /// What the reply carries as `id`, valid or not.
-    #[must_use]
     pub fn echo(&self) -> Option<&str> {
         match self {
             Self::Absent => None,
@@ -137,7 +136,6 @@ impl MessageId<'_> {
     }
 
     /// Whether it is absent, or consists of letters and digits and is not too long.
-    #[must_use]
     pub fn is_valid(&self) -> bool {
         !matches!(self, Self::Invalid(_))
     }
@@ -147,7 +145,6 @@ impl MessageId<'_> {
 
 impl ClientId<'_> {
     /// The text, if it is one that a session may have.
-    #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(id) => Some(id),

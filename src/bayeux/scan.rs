@@ -10,7 +10,6 @@
 ///
 /// For text that is not JSON the answer is still defined: a closing bracket too many is passed
 /// over, an unfinished string reaches to the end.
-#[must_use]
 pub fn deeper_than(json: &[u8], depth_max: usize) -> bool {
     let mut depth = 0usize;
     let mut rest = json.iter();

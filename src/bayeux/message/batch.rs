@@ -99,12 +99,12 @@ impl Breach {
     }
 
     fn explain(&self, error: &serde_json::Error) -> BadBatch {
-        self.0.take().unwrap_or(if error.is_data() {
+        match self.0.take() {
+            Some(reason) => reason,
             // A value of another type where a message was expected.
-            BadBatch::NotAMessage
-        } else {
-            BadBatch::Json { line: error.line(), column: error.column() }
-        })
+            None if error.is_data() => BadBatch::NotAMessage,
+            None => BadBatch::Json { line: error.line(), column: error.column() },
+        }
     }
 }
 
