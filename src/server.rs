@@ -1,1 +1,7 @@
 //! (being built)
+
+pub mod clock;
+pub mod cookie;
+pub mod forwarded;
+pub mod origin;
+pub mod pace;

@@ -1,0 +1,100 @@
+use hyper::header::HeaderValue;
+
+use super::*;
+
+fn proxies(list: &[&str]) -> Result<Proxies, BadRange> {
+    Proxies::new(&list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+}
+
+fn client(peer: &str, lines: &[(&HeaderName, &str)]) -> (String, Scheme) {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    let trusted = proxies(&["10.0.0.0/8", "fd00::/8", "192.0.2.7"]).unwrap();
+    let client = trusted.client(peer.parse().unwrap(), &headers);
+    (client.address.to_string(), client.scheme)
+}
+
+#[test]
+fn takes_the_right_most_address_that_is_no_trusted_proxy() {
+    let cases = [
+        ("198.51.100.1", "203.0.113.9", "198.51.100.1"), // a stranger's header is ignored
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "1.1.1.1, 203.0.113.9", "203.0.113.9"), // 1.1.1.1 is the client's own claim
+        ("10.0.0.1", "1.1.1.1, 203.0.113.9, 10.0.0.2, 192.0.2.7", "203.0.113.9"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"), // an inner client
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9, unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9:4711", "203.0.113.9"),
+        ("fd00::1", "[2001:db8::5]:4711", "2001:db8::5"),
+        ("fd00::1", "[2001:db8::5]", "2001:db8::5"),
+        ("::ffff:10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
+        ("192.0.2.8", "203.0.113.9", "192.0.2.8"),
+    ];
+    for (peer, header, expected) in cases {
+        let (address, _) = client(peer, &[(&FORWARDED_FOR, header)]);
+        assert_eq!(address, expected, "peer {peer}, X-Forwarded-For: {header}");
+    }
+}
+
+#[test]
+fn reads_several_header_lines_as_one_list() {
+    let lines = [(&FORWARDED_FOR, "203.0.113.9"), (&FORWARDED_FOR, "10.0.0.2")];
+    assert_eq!(client("10.0.0.1", &lines).0, "203.0.113.9");
+}
+
+#[test]
+fn stops_after_sixteen_hops() {
+    let chain = vec!["10.0.0.2"; 40].join(",");
+    let header = format!("203.0.113.9,{chain}");
+    assert_eq!(client("10.0.0.1", &[(&FORWARDED_FOR, &header)]).0, "10.0.0.2");
+}
+
+#[test]
+fn believes_the_last_scheme_of_a_trusted_proxy_only() {
+    let cases = [
+        ("10.0.0.1", "https", Scheme::Https),
+        ("10.0.0.1", "HTTPS", Scheme::Https),
+        ("10.0.0.1", "wss", Scheme::Https),
+        ("10.0.0.1", "http", Scheme::Http),
+        ("10.0.0.1", "https, http", Scheme::Http),
+        ("10.0.0.1", "http, https", Scheme::Https),
+        ("10.0.0.1", "httpsx", Scheme::Http),
+        ("198.51.100.1", "https", Scheme::Http),
+    ];
+    for (peer, header, expected) in cases {
+        let (_, scheme) = client(peer, &[(&FORWARDED_PROTO, header)]);
+        assert_eq!(scheme, expected, "peer {peer}, X-Forwarded-Proto: {header}");
+    }
+}
+
+#[test]
+fn matches_ranges_at_their_edges() {
+    let cases = [
+        ("10.0.0.0/8", "10.255.255.255", true),
+        ("10.0.0.0/8", "11.0.0.0", false),
+        ("10.1.2.3/8", "10.9.9.9", true), // host bits of the range do not matter
+        ("0.0.0.0/0", "203.0.113.9", true),
+        ("0.0.0.0/0", "::1", false),
+        ("::/0", "2001:db8::1", true),
+        ("::1", "::1", true),
+        ("::1", "::2", false),
+        ("203.0.113.9/32", "203.0.113.9", true),
+        ("203.0.113.9/32", "203.0.113.8", false),
+    ];
+    for (range, address, expected) in cases {
+        let trusted = proxies(&[range]).unwrap();
+        assert_eq!(trusted.trusts(address.parse().unwrap()), expected, "{address} in {range}");
+    }
+}
+
+#[test]
+fn refuses_what_is_no_range_and_says_what_to_write() {
+    for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8/8", "proxy", "10.0.0/8"] {
+        let error = proxies(&[text]).unwrap_err().to_string();
+        assert!(error.contains("server.trusted_proxies"), "{text}: {error}");
+        assert!(error.contains("10.0.0.0/8"), "{text}: {error}");
+    }
+}
