@@ -11,7 +11,7 @@ use std::fmt;
 /// A plain comparison is safe: a value gets here only after its signature was verified, so there is
 /// nothing to learn by guessing prefixes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BrowserId([u8; BrowserId::LENGTH]);
+pub struct BrowserId([u8; Self::LENGTH]);
 
 impl BrowserId {
     /// The length in bytes.
