@@ -1,8 +1,31 @@
-//! Every setting of the broker, its default and its bounds.
+//! Every setting of the broker: its type here, its default in `config/defaults.rs`, its bounds and
+//! the operators' text in `config/settings.rs`.
 //!
-//! Order of sources: defaults, then the file, then the environment, then `--set`.
+//! Sources in rising order: defaults, `bayeuxd.toml`, environment `BAYEUXD_SECTION__KEY`, command
+//! line. [`Loader`] joins them and reports all mistakes together; [`Config::effective`] replaces
+//! "auto" by what the machine allows. A `Config` built in code is taken as it is: the bounds are
+//! checked where text becomes a value. Imports no other module of the crate.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+mod check;
+mod defaults;
+mod form;
+mod load;
+mod nearest;
+mod origin;
+mod problem;
+mod reference;
+mod settings;
+mod system;
+
+pub use self::{
+    load::{Loaded, Loader},
+    origin::Origin,
+    problem::Problem,
+    reference::{Assignment, configuration_md, example_file},
+    system::Machine,
+};
 
 /// The whole configuration, one field per section of `bayeuxd.toml`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,276 +48,304 @@ pub struct Config {
     pub log: Log,
 }
 
+/// `[server]`: listening, origins, stopping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
+    /// Addresses of the Bayeux listener, at least one. Port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// Paths of the Bayeux endpoint; each starts with `/`, has no `/` at the end and holds with
+    /// any sub-path.
     pub paths: Vec<String>,
+    /// Origins of pages that may connect: `https://host[:port]`, `https://*.host[:port]`, `null` or
+    /// `*`. Empty: loopback origins if all of `listen` is loopback, else the same origin only
+    /// (protocol.md 108).
     pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: `address` or
+    /// `address/prefix`.
     pub trusted_proxies: Vec<String>,
+    /// Threads of the runtime; 0: one per core.
     pub workers: usize,
+    /// Time between `/readyz` turning 503 and the end of accepting.
     pub drain_delay: Duration,
+    /// Time for telling all sessions and closing their connections; what is open then is cut.
     pub drain_timeout: Duration,
 }
 
+/// A way to carry Bayeux messages; the wire names are `websocket`, `long-polling` and
+/// `callback-polling`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
+    /// RFC 6455, one Bayeux batch per text message.
     WebSocket,
+    /// POST requests, of which one is held (protocol.md, long-polling).
     LongPolling,
+    /// GET requests answered by JavaScript (JSONP).
     CallbackPolling,
 }
 
+/// `[transports]`: which transports are offered and how they behave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transports {
+    /// Offered transports, at least one, each once, in the order of the handshake reply.
     pub enabled: Vec<Transport>,
+    /// Settings of `callback-polling`.
     pub callback_polling: CallbackPolling,
+    /// Settings of `websocket`.
     pub websocket: WebSocket,
 }
 
+/// `[transports.callback_polling]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallbackPolling {
+    /// Query parameter that names the callback function.
     pub parameter: String,
 }
 
+/// `[transports.websocket]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WebSocket {
+    /// Silence from the peer after which a ping is sent.
     pub ping: Duration,
+    /// Time the peer has for the answer; `ping` + `pong_timeout` after its last sign of life it is
+    /// gone.
     pub pong_timeout: Duration,
+    /// Most frames one message may be split into.
     pub max_fragments: usize,
+    /// Whether permessage-deflate (RFC 7692) is negotiated.
     pub compression: bool,
+    /// Sub-protocol a client must offer; empty: its first offer is accepted.
     pub protocol: String,
+    /// True: a socket serves only sessions whose handshake it carried itself.
     pub handshake_per_connection: bool,
 }
 
+/// `[session]`: the life of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
+    /// How long a `/meta/connect` is held; advised as `timeout`.
     pub timeout: Duration,
+    /// Advised pause between connects.
     pub interval: Duration,
+    /// Life of a session without a connect.
     pub max_interval: Duration,
+    /// Life of a session between handshake and first connect, renewed by any message.
     pub handshake_grace: Duration,
+    /// Whether a publisher that subscribes to the channel gets its own message.
     pub broadcast_to_publisher: bool,
+    /// Whether messages travel only with replies to `/meta/connect`.
     pub meta_connect_deliver_only: bool,
+    /// Whether the handshake advice carries `maxInterval`, so that clients handshake by themselves.
     pub handshake_reconnect: bool,
-    /// `None`: unlimited. 0: never hold.
+    /// Most connects held at a time for one browser cookie. `None`: unlimited. 0: never hold.
     pub max_per_browser: Option<u32>,
+    /// Advised `interval` of connects above `max_per_browser`.
     pub multi_session_interval: Duration,
+    /// Bounds of a session's queue.
     pub queue: Queue,
+    /// The cookie that tells browsers apart.
     pub browser_cookie: BrowserCookie,
 }
 
+/// `[session.queue]`: bounds of a session's queue; over one of them the session ends, unless the
+/// channel's rule drops messages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
+    /// Most queued messages.
     pub max_messages: usize,
+    /// Most queued bytes, counted as encoded for the wire.
     pub max_bytes: usize,
 }
 
+/// `[session.browser_cookie]`: the cookie that tells browsers apart (protocol.md 87).
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrowserCookie {
+    /// Name of the cookie.
     pub name: String,
+    /// Whether messages of a session that was given a cookie are refused without it.
     pub require: bool,
+    /// File with the key that signs the cookie. `None`: a random key, so cookies end with the
+    /// process.
     pub secret_file: Option<PathBuf>,
+    /// The `SameSite` attribute.
     pub same_site: SameSite,
+    /// The `Secure` attribute. Auto: as the request came by TLS or not.
     pub secure: Auto,
+    /// The `Partitioned` attribute. Auto: with `SameSite=None`.
     pub partitioned: Auto,
+    /// The `Domain` attribute; empty: left out.
     pub domain: String,
+    /// The `Path` attribute.
     pub path: String,
-    /// `None`: a session cookie.
+    /// The `Max-Age` attribute. `None`: a session cookie.
     pub max_age: Option<Duration>,
 }
 
+/// The `SameSite` attribute of the browser cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
+    /// `None` for an allowed cross-site https origin, else `Lax`.
     Auto,
+    /// Sent with requests of the same site and with top-level navigation.
     Lax,
+    /// Sent with requests of the same site only.
     Strict,
+    /// Sent always; browsers want `Secure` with it.
     None,
 }
 
+/// A switch that can decide by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auto {
+    /// As the circumstances want it.
     Auto,
+    /// Always.
     On,
+    /// Never.
     Off,
 }
 
+/// `[limits]`: bounds against hostile or broken peers. None is ever 0; [`UNLIMITED`] says "no
+/// bound".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
+    /// Bytes of an HTTP body, a WebSocket message and a WebSocket frame, before and after
+    /// decompression.
     pub message_size: usize,
+    /// Messages in one batch.
     pub batch: usize,
+    /// Nesting depth of JSON.
     pub json_depth: usize,
+    /// Top-level fields of a message.
     pub envelope_keys: usize,
+    /// Bytes of a message `id` and of a `clientId`.
     pub id_length: usize,
+    /// Bytes of a channel name.
     pub channel_length: usize,
+    /// Segments of a channel name.
     pub channel_segments: usize,
+    /// Live channels of the process.
     pub channels: usize,
+    /// Subscriptions of one session, and channels of one subscribe message.
     pub subscriptions: usize,
+    /// Whether sessions may subscribe to `/**`.
     pub root_wildcard: bool,
+    /// Sessions of the process.
     pub sessions: usize,
-    /// `None`: the descriptor limit minus 256.
+    /// Connections of the Bayeux listeners. `None`: the descriptor limit minus 256.
     pub connections: Option<usize>,
-    /// `None`: half of the memory limit.
+    /// Bytes of all queues together, a shared message counted once. `None`: half of the memory
+    /// limit.
     pub queued_bytes: Option<usize>,
+    /// Header lines of a request.
     pub header_count: usize,
+    /// Bytes of a request head.
     pub header_bytes: usize,
+    /// Bytes of a request target.
     pub uri_bytes: usize,
+    /// Time for a request head, from its first byte.
     pub header_timeout: Duration,
+    /// Time for a request body.
     pub body_timeout: Duration,
+    /// Idle time of an HTTP connection between requests.
     pub keep_alive: Duration,
+    /// Time without progress in writing.
     pub write_timeout: Duration,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// `[[channels]]`: what holds for the channels under one pattern. `None`: as in `[session]`.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChannelRule {
+    /// The key `match`: a channel, or a pattern that ends in `/*` or `/**`.
     pub pattern: String,
+    /// What happens to a message that does not fit into a queue; `None`: the session ends.
     pub queue_policy: Option<QueuePolicy>,
+    /// Whether a publisher gets its own message; `None`: `session.broadcast_to_publisher`.
     pub broadcast_to_publisher: Option<bool>,
 }
 
+/// What happens when a queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueuePolicy {
+    /// The session ends.
     Disconnect,
+    /// The oldest messages of channels with this policy make room.
     DropOldest,
+    /// At most one message per channel is queued, the newest.
     Latest,
 }
 
+/// `[auth]`: who may connect.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Auth {
+    /// Whether sessions without credentials are accepted on listeners other than loopback.
     pub anonymous: bool,
 }
 
+/// `[admin]`: the operators' listener.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admin {
+    /// Its address, loopback only. `None`: no such listener.
     pub listen: Option<SocketAddr>,
 }
 
+/// `[log]`: what is logged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Log {
+    /// A level, and levels per target: `info,bayeuxd::ws=debug`.
     pub level: String,
+    /// The form of a line.
     pub format: LogFormat,
+    /// Whether trace lines show message data, cut at 256 bytes.
     pub payloads: bool,
+    /// How much of a client's address is logged.
     pub ip: LogIp,
+    /// Lines per second and reason that clients can cause.
     pub errors_per_second: u32,
 }
 
+/// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Text on a terminal, else JSON.
     Auto,
+    /// For people.
     Text,
+    /// One JSON object per line.
     Json,
 }
 
+/// How much of a client's address is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogIp {
+    /// All of it.
     Full,
+    /// The network: /24 of IPv4, /48 of IPv6.
     Truncate,
+    /// Nothing.
     None,
 }
 
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
-            paths: ["/cometd", "/bayeux", "/faye"].map(String::from).to_vec(),
-            allowed_origins: Vec::new(),
-            trusted_proxies: Vec::new(),
-            workers: 0,
-            drain_delay: Duration::ZERO,
-            drain_timeout: Duration::from_secs(30),
+impl Server {
+    /// Tells whether every listener can be reached from this machine only.
+    pub fn loopback_only(&self) -> bool {
+        self.listen.iter().all(|address| address.ip().to_canonical().is_loopback())
+    }
+}
+
+impl Transport {
+    /// Returns the name used in `supportedConnectionTypes` and in `transports.enabled`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::LongPolling => "long-polling",
+            Self::CallbackPolling => "callback-polling",
         }
     }
 }
 
-impl Default for Transports {
-    fn default() -> Self {
-        Self {
-            enabled: vec![Transport::WebSocket, Transport::LongPolling],
-            callback_polling: CallbackPolling { parameter: "jsonp".into() },
-            websocket: WebSocket {
-                ping: Duration::from_secs(25),
-                pong_timeout: Duration::from_secs(8),
-                max_fragments: 256,
-                compression: false,
-                protocol: String::new(),
-                handshake_per_connection: false,
-            },
-        }
-    }
-}
+/// What `"unlimited"` stands for: more than any machine has, and small enough that sums and
+/// percentages of limits cannot overflow.
+pub const UNLIMITED: usize = usize::MAX >> 8;
 
-impl Default for Session {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(45),
-            interval: Duration::ZERO,
-            max_interval: Duration::from_secs(60),
-            handshake_grace: Duration::from_secs(10),
-            broadcast_to_publisher: true,
-            meta_connect_deliver_only: false,
-            handshake_reconnect: false,
-            max_per_browser: Some(1),
-            multi_session_interval: Duration::from_secs(2),
-            queue: Queue { max_messages: 1000, max_bytes: 1 << 20 },
-            browser_cookie: BrowserCookie::default(),
-        }
-    }
-}
-
-impl Default for BrowserCookie {
-    fn default() -> Self {
-        Self {
-            name: "BAYEUX_BROWSER".into(),
-            require: false,
-            secret_file: None,
-            same_site: SameSite::Auto,
-            secure: Auto::Auto,
-            partitioned: Auto::Auto,
-            domain: String::new(),
-            path: "/".into(),
-            max_age: None,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            message_size: 64 << 10,
-            batch: 100,
-            json_depth: 64,
-            envelope_keys: 32,
-            id_length: 64,
-            channel_length: 255,
-            channel_segments: 16,
-            channels: 1_000_000,
-            subscriptions: 128,
-            root_wildcard: true,
-            sessions: 200_000,
-            connections: None,
-            queued_bytes: None,
-            header_count: 64,
-            header_bytes: 16 << 10,
-            uri_bytes: 8 << 10,
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(20),
-            keep_alive: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 8081))) }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: LogFormat::Auto,
-            payloads: false,
-            ip: LogIp::Truncate,
-            errors_per_second: 10,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

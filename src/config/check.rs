@@ -1,0 +1,91 @@
+//! What only the whole configuration can show: values that do not go together.
+
+use toml::Value;
+
+use super::{Auto, Config, Loaded, Problem, SameSite, settings::settings};
+
+/// Returns what makes the configuration unusable.
+pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut conflict = |key: &str, reason: &str| {
+        let setting = settings().into_iter().find(|setting| setting.key == key);
+        let value = setting.and_then(|setting| setting.show(&loaded.config));
+        found.push(loaded.conflict(key, value.unwrap_or_else(|| Value::from("")), reason));
+    };
+    listeners(&loaded.config, &mut conflict);
+    intervals(&loaded.config, &mut conflict);
+    cookie(&loaded.config, &mut conflict);
+    found
+}
+
+fn listeners(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    if !config.server.loopback_only() && !config.auth.anonymous {
+        conflict(
+            "server.listen",
+            "whoever reaches this address could connect without credentials; set auth.anonymous \
+             = true to allow that, or listen on 127.0.0.1",
+        );
+    }
+    let Some(admin) = config.admin.listen else { return };
+    if !admin.ip().to_canonical().is_loopback() {
+        conflict(
+            "admin.listen",
+            "the operators' listener has no credentials yet and must be loopback, like \
+             \"127.0.0.1:8081\", or \"\" for none",
+        );
+    }
+    if admin.port() != 0 && config.server.listen.contains(&admin) {
+        conflict("admin.listen", "server.listen has the same address; choose another port");
+    }
+}
+
+fn intervals(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    let life = config.session.max_interval;
+    let reason = "must be shorter than session.max_interval, or sessions end before their client \
+                  may come back";
+    if config.session.interval >= life {
+        conflict("session.interval", reason);
+    }
+    if config.session.multi_session_interval >= life {
+        conflict("session.multi_session_interval", reason);
+    }
+}
+
+fn cookie(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    let cookie = &config.session.browser_cookie;
+    if cookie.secure != Auto::Off {
+        return;
+    }
+    let reason = "browsers drop such a cookie unless it is Secure; remove \
+                  session.browser_cookie.secure = false";
+    if cookie.same_site == SameSite::None {
+        conflict("session.browser_cookie.same_site", reason);
+    }
+    if cookie.partitioned == Auto::On {
+        conflict("session.browser_cookie.partitioned", reason);
+    }
+}
+
+/// Returns what works but is probably not meant.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if config.server.allowed_origins.iter().any(|origin| origin == "*") {
+        found.push("server.allowed_origins has \"*\": any page may connect".into());
+    }
+    if config.session.queue.max_bytes < config.limits.message_size {
+        found.push(
+            "session.queue.max_bytes is below limits.message_size: one large message ends the \
+             sessions that should get it"
+                .into(),
+        );
+    }
+    for (index, rule) in config.channels.iter().enumerate() {
+        if config.channels.iter().take(index).any(|earlier| earlier.pattern == rule.pattern) {
+            found.push(format!(
+                "channels[{index}] is never used: an earlier entry matches \"{}\"",
+                rule.pattern
+            ));
+        }
+    }
+    found
+}

@@ -1,0 +1,296 @@
+//! Joins the sources of the configuration and collects every mistake.
+//!
+//! Reads no files and no environment itself: callers hand over texts, so all of it is testable. Each
+//! source is walked key by key, so a message can name the line, the variable or the flag.
+
+use std::{collections::BTreeMap, ops::Range, path::Path};
+
+use serde::Deserialize as _;
+use toml::{
+    Spanned, Value,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
+
+use super::{
+    ChannelRule, Config, Origin, Problem, check,
+    nearest::nearest,
+    settings::{RULES, SECTIONS, Setting, rule_settings, settings},
+};
+
+/// Joins sources; later ones win, so call in the order file, environment, flags.
+pub struct Loader {
+    config: Config,
+    settings: Vec<Setting<Config>>,
+    origins: BTreeMap<String, Origin>,
+    problems: Vec<Problem>,
+}
+
+/// A configuration without mistakes, and where its values came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// What works but is probably not meant; one line each.
+    pub warnings: Vec<String>,
+    origins: BTreeMap<String, Origin>,
+}
+
+/// The text a value stands in.
+struct Source<'a> {
+    text: &'a str,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    File(&'a Path),
+    /// The whole text is one value; the origin is the same for all parts of it.
+    Single(Origin),
+}
+
+impl Loader {
+    /// Starts with the defaults.
+    pub fn new() -> Self {
+        Self {
+            config: Config::default(),
+            settings: settings(),
+            origins: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Adds a file; `path` is used in messages only.
+    pub fn file(&mut self, path: &Path, text: &str) {
+        let source = Source { text, kind: Kind::File(path) };
+        match DeTable::parse(text) {
+            Ok(table) => self.table("", table.get_ref(), &source),
+            Err(error) => {
+                let at = source.at(&error.span().unwrap_or_default());
+                // The parser may explain in several lines; ours is one.
+                let message = error.message().lines().collect::<Vec<_>>().join(", ");
+                self.problems.push(Problem::Syntax { at, message });
+            }
+        }
+    }
+
+    /// Adds environment variables: `BAYEUXD_SESSION__MAX_INTERVAL` is `session.max_interval`, and
+    /// `BAYEUXD_CHANNELS` the list of rules. All others are none of ours; Kubernetes, for one, sets
+    /// `BAYEUXD_SERVICE_HOST` for a service of that name.
+    pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        let mut ours: Vec<(String, String)> = variables.into_iter().collect();
+        ours.sort();
+        for (name, value) in ours {
+            let Some(path) = name.strip_prefix("BAYEUXD_") else { continue };
+            if path.contains("__") || path.eq_ignore_ascii_case(RULES) {
+                let key = path.to_ascii_lowercase().replace("__", ".");
+                self.single(&key, &value, Origin::Environment(name));
+            }
+        }
+    }
+
+    /// Adds one value of the command line. `text` is a TOML value, or a bare string.
+    pub fn flag(&mut self, flag: &'static str, key: &str, text: &str) {
+        self.single(key.trim(), text.trim(), Origin::Flag(flag));
+    }
+
+    /// Checks what only the whole can show.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of all sources, in the order of the sources.
+    pub fn finish(mut self) -> Result<Loaded, Vec<Problem>> {
+        let mut loaded = Loaded {
+            config: self.config,
+            warnings: Vec::new(),
+            origins: std::mem::take(&mut self.origins),
+        };
+        // Conflicts of a half-read configuration would be misleading.
+        if self.problems.is_empty() {
+            self.problems = check::conflicts(&loaded);
+        }
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        loaded.warnings = check::warnings(&loaded.config);
+        Ok(loaded)
+    }
+
+    /// Reads a value that stands alone: as TOML if that is allowed for the key, else as a string.
+    fn single(&mut self, key: &str, text: &str, origin: Origin) {
+        let source = Source { text, kind: Kind::Single(origin) };
+        let bare = Spanned::new(0..text.len(), DeValue::String(text.into()));
+        let parsed = DeValue::parse(text).unwrap_or_else(|_| bare.clone());
+        let setting = self.settings.iter().find(|setting| setting.key == key);
+        // `123` may be meant as text, for a cookie's name say: the key decides.
+        let as_text = setting.is_some_and(|setting| {
+            let allowed =
+                |value| plain(value).is_some_and(|v| setting.read(&mut Config::default(), &v));
+            !allowed(&parsed) && allowed(&bare)
+        });
+        self.entry(key, 0..0, if as_text { &bare } else { &parsed }, &source);
+    }
+
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>, source: &Source<'_>) {
+        // The parser sorts by name; mistakes are reported from top to bottom.
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
+            let path = join(prefix, key.get_ref());
+            self.entry(&path, key.span(), value, source);
+        }
+    }
+
+    fn entry(
+        &mut self,
+        key: &str,
+        span: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+        source: &Source<'_>,
+    ) {
+        let at = source.at(&span);
+        if key == RULES {
+            return self.rules(at, value, source);
+        }
+        if let Some(setting) = self.settings.iter().find(|setting| setting.key == key) {
+            if plain(value).is_some_and(|value| setting.read(&mut self.config, &value)) {
+                self.origins.insert(key.into(), at);
+            } else {
+                self.problems.push(bad_value(at, key, value, source, setting.allowed()));
+            }
+            return;
+        }
+        if SECTIONS.iter().any(|section| section.name == key) {
+            match value.get_ref() {
+                DeValue::Table(table) => self.table(key, table, source),
+                _ => {
+                    let allowed = format!("a section, written as [{key}]");
+                    self.problems.push(bad_value(at, key, value, source, allowed));
+                }
+            }
+            return;
+        }
+        let names = self.settings.iter().map(|setting| setting.key);
+        let names: Vec<&str> = names.chain(SECTIONS.iter().map(|section| section.name)).collect();
+        let nearest = nearest(key, &names).map(String::from);
+        self.problems.push(Problem::UnknownKey { at, key: key.into(), nearest });
+    }
+
+    /// Replaces the list of rules: a list of a later source is not mixed with one before.
+    fn rules(&mut self, at: Origin, value: &Spanned<DeValue<'_>>, source: &Source<'_>) {
+        let DeValue::Array(entries) = value.get_ref() else {
+            let allowed = "a list of tables, each written as [[channels]]".into();
+            self.problems.push(bad_value(at, RULES, value, source, allowed));
+            return;
+        };
+        let mut rules = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let at = source.at(&entry.span());
+            let key = format!("{RULES}[{index}]");
+            match entry.get_ref() {
+                DeValue::Table(table) => rules.push(self.rule(&key, at, table, source)),
+                _ => {
+                    let allowed = "a table like { match = \"/ticker/**\" }".into();
+                    self.problems.push(bad_value(at, &key, entry, source, allowed));
+                }
+            }
+        }
+        self.config.channels = rules;
+        self.origins.insert(RULES.into(), at);
+    }
+
+    fn rule(
+        &mut self,
+        prefix: &str,
+        at: Origin,
+        table: &DeTable<'_>,
+        source: &Source<'_>,
+    ) -> ChannelRule {
+        let mut rule = ChannelRule::default();
+        let settings = rule_settings();
+        for (name, value) in table {
+            let (key, here) = (join(prefix, name.get_ref()), source.at(&name.span()));
+            let Some(setting) = settings.iter().find(|setting| setting.key == name.get_ref())
+            else {
+                let names: Vec<&str> = settings.iter().map(|setting| setting.key).collect();
+                let nearest = nearest(name.get_ref(), &names).map(|name| join(prefix, name));
+                self.problems.push(Problem::UnknownKey { at: here, key, nearest });
+                continue;
+            };
+            if plain(value).is_some_and(|value| setting.read(&mut rule, &value)) {
+                self.origins.insert(key, here);
+            } else {
+                self.problems.push(bad_value(here, &key, value, source, setting.allowed()));
+            }
+        }
+        if !table.contains_key("match") {
+            self.problems.push(Problem::MissingKey { at, key: join(prefix, "match") });
+        }
+        rule
+    }
+}
+
+impl Default for Loader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Loaded {
+    /// Returns where the value of a key came from; rules are `channels[0].match` and so on.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Makes a problem of a value that reads well but cannot be used; `reason` says why and what to
+    /// do.
+    pub fn conflict(
+        &self,
+        key: &str,
+        value: impl Into<Value>,
+        reason: impl Into<String>,
+    ) -> Problem {
+        let (value, reason) = (value.into().to_string(), reason.into());
+        Problem::Conflict { at: self.origin(key), key: key.into(), value, reason }
+    }
+}
+
+impl Source<'_> {
+    fn at(&self, span: &Range<usize>) -> Origin {
+        match &self.kind {
+            Kind::File(path) => {
+                let before = self.text.as_bytes().iter().take(span.start);
+                let line = 1 + before.filter(|byte| **byte == b'\n').count();
+                Origin::File { path: path.to_path_buf(), line }
+            }
+            Kind::Single(origin) => origin.clone(),
+        }
+    }
+}
+
+fn bad_value(
+    at: Origin,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    source: &Source<'_>,
+    allowed: String,
+) -> Problem {
+    let written = source.text.get(value.span()).unwrap_or_default();
+    // A table or list may fill many lines; the message is one.
+    let mut value = written.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = value.char_indices().nth(VALUE_SHOWN) {
+        value.truncate(end);
+        value.push('…');
+    }
+    Problem::BadValue { at, key: key.into(), value, allowed }
+}
+
+/// Detaches a value from its source; `None` for integers of more than 64 bits.
+fn plain(value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    Value::deserialize(ValueDeserializer::from(value.clone())).ok()
+}
+
+fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.into() } else { format!("{prefix}.{name}") }
+}
+
+/// Characters of a wrong value that a message shows.
+const VALUE_SHOWN: usize = 60;

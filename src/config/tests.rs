@@ -1,0 +1,227 @@
+use std::path::Path;
+
+use super::*;
+
+fn load(file: &str) -> Result<Loaded, Vec<String>> {
+    load_all(file, &[], &[])
+}
+
+fn load_all(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Loaded, Vec<String>> {
+    let mut loader = Loader::new();
+    loader.file(Path::new("bayeuxd.toml"), file);
+    loader.environment(environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    for (key, value) in flags {
+        loader.flag("--set", key, value);
+    }
+    loader.finish().map_err(|problems| problems.iter().map(Problem::to_string).collect())
+}
+
+fn error(file: &str) -> String {
+    load(file).expect_err("a problem").join("\n")
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    assert_eq!(load("").unwrap().config, Config::default());
+}
+
+#[test]
+fn later_sources_win() {
+    let file = "[session]\ntimeout = \"1s\"\ninterval = \"1s\"\nmax_interval = \"9s\"";
+    let environment = [("BAYEUXD_SESSION__TIMEOUT", "2s"), ("BAYEUXD_SESSION__INTERVAL", "2s")];
+    let loaded = load_all(file, &environment, &[("session.timeout", "3s")]).unwrap();
+    assert_eq!(loaded.config.session.timeout, Duration::from_secs(3));
+    assert_eq!(loaded.config.session.interval, Duration::from_secs(2));
+    assert_eq!(loaded.config.session.max_interval, Duration::from_secs(9));
+    assert_eq!(loaded.origin("session.timeout").to_string(), "--set");
+    assert_eq!(
+        loaded.origin("session.interval").to_string(),
+        "environment BAYEUXD_SESSION__INTERVAL"
+    );
+    assert_eq!(loaded.origin("session.max_interval").to_string(), "bayeuxd.toml:4");
+    assert_eq!(loaded.origin("log.level"), Origin::Default);
+}
+
+#[test]
+fn variables_and_flags_hold_toml_or_bare_text() {
+    let environment = [
+        ("BAYEUXD_SERVER__LISTEN", "127.0.0.1:9000"),
+        ("BAYEUXD_SERVER__ALLOWED_ORIGINS", r#"["http://localhost:3000"]"#),
+        ("BAYEUXD_LIMITS__SESSIONS", "50"),
+        ("BAYEUXD_SESSION__BROWSER_COOKIE__NAME", "123"),
+        ("BAYEUXD_SERVICE_HOST", "10.0.0.1"),
+        ("PATH", "/bin"),
+    ];
+    let rules = r#"[{match = "/a/**", queue_policy = "latest"}]"#;
+    let config = load_all("", &environment, &[("channels", rules)]).unwrap().config;
+    assert_eq!(config.server.listen, ["127.0.0.1:9000".parse().unwrap()]);
+    assert_eq!(config.server.allowed_origins, ["http://localhost:3000"]);
+    assert_eq!(config.limits.sessions, 50);
+    assert_eq!(config.session.browser_cookie.name, "123");
+    assert_eq!(config.channels[0].queue_policy, Some(QueuePolicy::Latest));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
+    assert_eq!(
+        error("[session]\n\ntimout = \"45s\"\n"),
+        "bayeuxd.toml:3: unknown key session.timout; did you mean session.timeout?"
+    );
+    assert_eq!(
+        error("[sesion]\ntimeout = \"45s\"\n"),
+        "bayeuxd.toml:1: unknown key sesion; did you mean session?"
+    );
+    assert_eq!(
+        error("[[channels]]\nmatch = \"/a\"\nqueue-policy = \"latest\"\n"),
+        "bayeuxd.toml:3: unknown key channels[0].queue-policy; did you mean \
+         channels[0].queue_policy?"
+    );
+    let problems = load_all("", &[("BAYEUXD_SESSION__MAXINTERVAL", "1s")], &[("colour", "red")]);
+    assert_eq!(
+        problems.expect_err("two problems"),
+        [
+            "environment BAYEUXD_SESSION__MAXINTERVAL: unknown key session.maxinterval; did you \
+             mean session.max_interval?",
+            "--set: unknown key colour",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_value_is_named_with_the_allowed_ones() {
+    assert_eq!(
+        error("[session]\ntimeout = 45\n"),
+        "bayeuxd.toml:2: session.timeout = 45: expected a duration from \"100ms\" to \"1h\" \
+         (units ms, s, m, h)"
+    );
+    assert_eq!(
+        error("log.format = \"xml\""),
+        "bayeuxd.toml:1: log.format = \"xml\": expected \"auto\", \"text\" or \"json\""
+    );
+    assert_eq!(
+        error("session = 3"),
+        "bayeuxd.toml:1: session = 3: expected a section, written as [session]"
+    );
+    assert_eq!(
+        error("[[channels]]\nqueue_policy = \"latest\""),
+        "bayeuxd.toml:1: channels[0].match is missing; it says which channels the entry is for"
+    );
+}
+
+#[test]
+fn zero_is_refused_in_limits_and_unlimited_says_it() {
+    let zeros = settings::settings()
+        .iter()
+        .filter(|setting| setting.key.starts_with("limits."))
+        .filter(|setting| {
+            ["0", "\"0s\"", "\"0B\""]
+                .iter()
+                .any(|zero| setting.read(&mut Config::default(), &zero.parse().unwrap()))
+        })
+        .map(|setting| setting.key)
+        .collect::<Vec<_>>();
+    assert_eq!(zeros, Vec::<&str>::new());
+    let limits = load("[limits]\nsessions = \"unlimited\"").unwrap().config.limits;
+    assert_eq!(limits.sessions, UNLIMITED);
+}
+
+#[test]
+fn all_mistakes_are_reported_together() {
+    let file = "[session]\ntimeout = 1\n[limits]\nbatch = 0\n[log]\nlevl = \"info\"";
+    assert_eq!(load(file).expect_err("three problems").len(), 3);
+}
+
+#[test]
+fn text_that_is_no_toml_is_reported_with_its_line() {
+    let text = error("[session]\ntimeout = = 3\n");
+    assert!(text.starts_with("bayeuxd.toml:2: "), "{text}");
+    let twice = error("[log]\nlevel = \"info\"\nlevel = \"warn\"");
+    assert!(twice.starts_with("bayeuxd.toml:3: duplicate key"), "{twice}");
+}
+
+#[test]
+fn a_public_listener_wants_auth_anonymous() {
+    let text = error("[server]\nlisten = \"0.0.0.0:8080\"");
+    assert!(text.starts_with("bayeuxd.toml:2: server.listen = [\"0.0.0.0:8080\"]: "), "{text}");
+    assert!(text.contains("auth.anonymous"), "{text}");
+    load("server.listen = \"0.0.0.0:8080\"\nauth.anonymous = true").unwrap();
+    load("server.listen = [\"127.0.0.2:80\", \"[::1]:80\"]").unwrap();
+}
+
+#[test]
+fn the_admin_listener_stays_on_loopback_and_apart() {
+    assert!(error("admin.listen = \"0.0.0.0:8081\"").contains("admin.listen"));
+    assert!(error("admin.listen = \"127.0.0.1:8080\"").contains("another port"));
+    assert_eq!(load("admin.listen = \"\"").unwrap().config.admin.listen, None);
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    assert!(error("session.interval = \"60s\"").contains("session.max_interval"));
+    let cookie = "[session.browser_cookie]\nsame_site = \"none\"\nsecure = false";
+    assert!(error(cookie).contains("Secure"));
+}
+
+#[test]
+fn doubtful_values_are_warned_of() {
+    let file = "[server]\nallowed_origins = \"*\"\n[session.queue]\nmax_bytes = \"1KiB\"\n\
+                [[channels]]\nmatch = \"/a\"\n[[channels]]\nmatch = \"/a\"";
+    assert_eq!(load(file).unwrap().warnings.len(), 3);
+    assert_eq!(load("").unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_key_belongs_to_a_section_and_prints_its_default() {
+    for setting in settings::settings() {
+        let section = setting.split().0;
+        assert!(settings::SECTIONS.iter().any(|s| s.name == section), "{}", setting.key);
+        let value = setting.show(&Config::default()).expect(setting.key);
+        assert!(setting.read(&mut Config::default(), &value), "{} = {value}", setting.key);
+    }
+}
+
+#[test]
+fn printed_values_load_again() {
+    let rules = "[[channels]]\nmatch = \"/a/*\"\nbroadcast_to_publisher = false";
+    let config = load(rules).unwrap().config.effective(&Machine::read());
+    let printed: Vec<String> =
+        config.assignments().iter().map(|a| format!("{} = {}", a.key, a.value)).collect();
+    let again = load(&printed.join("\n")).unwrap().config;
+    assert_eq!(again.assignments(), config.assignments());
+}
+
+#[test]
+fn the_example_file_shows_the_defaults() {
+    let example = example_file();
+    assert_eq!(load(&example).unwrap().config, Config::default());
+    let uncommented: Vec<&str> = example
+        .lines()
+        .filter(|line| !line.starts_with("# "))
+        .map(|line| line.trim_start_matches('#'))
+        .collect();
+    let mut config = load(&uncommented.join("\n")).unwrap().config;
+    assert_eq!(config.channels.remove(0).pattern, "/ticker/**");
+    assert_eq!(config, Config::default());
+}
+
+/// Set `BLESS=1` to rewrite the file instead.
+#[test]
+fn the_documentation_lists_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let begin = "<!-- generated from src/config/settings.rs -->\n\n";
+    let head = text.split(begin).next().unwrap();
+    let expected = format!("{head}{begin}{}", configuration_md().trim_end().to_owned() + "\n");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+        return;
+    }
+    assert!(
+        text == expected,
+        "docs/configuration.md is old; run: BLESS=1 cargo test documentation"
+    );
+}
