@@ -6,7 +6,11 @@
 //! "auto" by what the machine allows. A `Config` built in code is taken as it is: the bounds are
 //! checked where text becomes a value. Imports no other module of the crate.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 mod check;
 mod defaults;
@@ -339,6 +343,22 @@ impl Transport {
             Self::WebSocket => "websocket",
             Self::LongPolling => "long-polling",
             Self::CallbackPolling => "callback-polling",
+        }
+    }
+}
+
+impl LogIp {
+    /// Returns what of a client's address may be logged; `None`: nothing.
+    pub fn shorten(self, address: IpAddr) -> Option<IpAddr> {
+        match (self, address.to_canonical()) {
+            (Self::None, _) => None,
+            (Self::Full, address) => Some(address),
+            (Self::Truncate, IpAddr::V4(address)) => {
+                Some(Ipv4Addr::from_bits(address.to_bits() & (!0 << 8)).into())
+            }
+            (Self::Truncate, IpAddr::V6(address)) => {
+                Some(Ipv6Addr::from_bits(address.to_bits() & (!0 << 80)).into())
+            }
         }
     }
 }

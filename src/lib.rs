@@ -4,4 +4,5 @@ pub mod bayeux;
 pub mod broker;
 pub mod config;
 pub mod server;
+pub mod telemetry;
 pub mod ws;

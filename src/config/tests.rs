@@ -175,6 +175,16 @@ fn doubtful_values_are_warned_of() {
 }
 
 #[test]
+fn addresses_are_shortened_to_their_network() {
+    let truncated =
+        |text: &str| LogIp::Truncate.shorten(text.parse().unwrap()).unwrap().to_string();
+    assert_eq!(truncated("192.0.2.77"), "192.0.2.0");
+    assert_eq!(truncated("::ffff:192.0.2.77"), "192.0.2.0");
+    assert_eq!(truncated("2001:db8:1:2::3"), "2001:db8:1::");
+    assert_eq!(LogIp::None.shorten("192.0.2.77".parse().unwrap()), None);
+}
+
+#[test]
 fn every_key_belongs_to_a_section_and_prints_its_default() {
     for setting in settings::settings() {
         let section = setting.split().0;
