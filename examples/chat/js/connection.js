@@ -16,6 +16,7 @@ import { refusalText, failureText } from "./reasons.js";
 /** Longest pause between two attempts, in milliseconds (the client's own default is 60 s). */
 const BACKOFF_MAX_MS = 10_000;
 
+/** The session, and what there is to know about its connection. */
 export class Connection extends EventTarget {
   #cometd = new CometD();
   #channels = new Map(); // channel -> {listener, handle}; no handle: to be subscribed
@@ -121,10 +122,12 @@ export class Connection extends EventTarget {
     return this.#cometd.setTimeout(action, delayMs);
   }
 
+  /** Takes back what `setTimer` returned. */
   clearTimer(timer) {
     this.#cometd.clearTimeout(timer);
   }
 
+  /** Whether the last `/meta/connect` succeeded. */
   get connected() {
     return this.#phase === "connected";
   }

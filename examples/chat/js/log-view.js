@@ -10,8 +10,10 @@ import { avatar, byId, clock, element, setText } from "./dom.js";
 /** Lines of one member closer than this stand together, in milliseconds. */
 const GROUP_MS = 5 * 60_000;
 
+/** Shows one room at a time in `#log`. */
 export class LogView {
-  #log = byId("log");
+  #log = byId("log"); // scrolls and is spoken
+  #lines = byId("lines");
   #newest = byId("to-newest");
   #nodes = new Map(); // line -> element
   #room = null;
@@ -31,7 +33,7 @@ export class LogView {
       this.#nodes.clear();
       // A room's old lines are not news: spoken are only lines that come while it is on show.
       this.#log.setAttribute("aria-live", "off");
-      this.#log.replaceChildren(welcome());
+      this.#lines.replaceChildren(welcome());
     }
     const follow = other || this.#atEnd();
     const added = this.#sync(room);
@@ -57,7 +59,7 @@ export class LogView {
       const fresh = line.kind === "note" ? note(line) : message(line, room.lines[index - 1]);
       update(fresh, line, room);
       this.#nodes.set(line, fresh);
-      this.#log.append(fresh);
+      this.#lines.append(fresh);
       added.push(line);
     });
     return added;

@@ -15,6 +15,7 @@ export const GRACE_MS = 4_000;
 /** Members shown at most; a bound against floods. */
 const MEMBERS_MAX = 200;
 
+/** The members of one room as this page knows them. */
 export class Presence {
   #members = new Map(); // id -> {id, name, seen, leftAt}
 

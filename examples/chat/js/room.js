@@ -15,6 +15,7 @@ const LINES_MAX = 500;
 /** Longest text shown, in characters; as in the message field. */
 const TEXT_MAX = 2000;
 
+/** A room that this page has joined. */
 export class Room {
   lines = []; // {kind: "message", key, text, from, at, own, state, reason} | {kind: "note", text, at}
   unread = 0;

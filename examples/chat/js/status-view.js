@@ -13,6 +13,7 @@ const WORDS = {
   closed: "Ended",
 };
 
+/** Shows a `Connection`; call `show` at each of its changes. */
 export class StatusView {
   #connection;
 
