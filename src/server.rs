@@ -5,3 +5,4 @@ pub mod cookie;
 pub mod forwarded;
 pub mod origin;
 pub mod pace;
+pub mod websocket;
