@@ -3,6 +3,6 @@
 pub mod clock;
 pub mod cookie;
 pub mod forwarded;
+pub mod listen;
 pub mod origin;
 pub mod pace;
-pub mod websocket;

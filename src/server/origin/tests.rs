@@ -2,12 +2,15 @@ use super::*;
 
 const NONE: &[&str] = &[];
 
+/// Header lines of a request.
+type Lines<'a> = &'a [(&'static str, &'a str)];
+
 fn rule(allowed: &[&str], loopback_only: bool) -> OriginRule {
     let allowed: Vec<_> = allowed.iter().map(|text| (*text).to_owned()).collect();
     OriginRule::new(&allowed, loopback_only).unwrap()
 }
 
-fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+fn headers(lines: Lines<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
         headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -174,7 +177,7 @@ fn p108_a_jsonp_get_is_judged_by_fetch_metadata_then_by_referer() {
     let any = rule(&["*"], false);
     let own = ("host", "localhost:8080");
     let public = ("host", "push.example.com");
-    let cases: [(&OriginRule, &[(&'static str, &str)], bool); 16] = [
+    let cases: [(&OriginRule, Lines<'_>, bool); 16] = [
         (&local, &[own], false),
         (&local, &[own, ("sec-fetch-site", "same-origin")], true),
         (&local, &[own, ("sec-fetch-site", "none")], true),
@@ -210,7 +213,7 @@ fn p108_a_jsonp_get_is_judged_by_fetch_metadata_then_by_referer() {
 
 #[test]
 fn a_refusal_names_the_setting_and_escapes_what_it_repeats() {
-    let text = |rule: &OriginRule, lines: &[(&'static str, &str)]| match rule.check(
+    let text = |rule: &OriginRule, lines: Lines<'_>| match rule.check(
         RequestKind::Post,
         &headers(lines),
         Scheme::Http,
@@ -231,7 +234,7 @@ fn a_refusal_names_the_setting_and_escapes_what_it_repeats() {
 #[test]
 fn p091_a_preflight_of_an_allowed_page_lists_what_it_may_send() {
     let rule = rule(&["https://app.example.com"], false);
-    let asked = |extra: &[(&'static str, &str)]| {
+    let asked = |extra: Lines<'_>| {
         let mut lines = vec![("host", "b.com"), ("origin", "https://app.example.com")];
         lines.extend_from_slice(extra);
         rule.preflight(&headers(&lines), Scheme::Https).unwrap()
@@ -269,7 +272,7 @@ fn p091_a_preflight_of_a_foreign_page_fails_and_a_plain_options_passes_bare() {
 
 #[test]
 fn cross_site_means_https_and_another_site() {
-    let cases: [(&[(&'static str, &str)], bool); 6] = [
+    let cases: [(Lines<'_>, bool); 6] = [
         (&[("host", "a.com")], false),
         (&[("host", "a.com"), ("origin", "https://a.com")], false),
         (&[("host", "a.com"), ("origin", "https://b.com")], true),

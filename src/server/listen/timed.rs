@@ -1,0 +1,249 @@
+//! A TCP stream with the two deadlines that hyper lacks.
+//!
+//! *Heads.* hyper's `header_read_timeout` runs on idle keep-alive connections too, so it gets the
+//! keep-alive figure, and a head that has begun is timed here. Bytes alone do not tell whether they
+//! belong to a head or a body. So the service tells when it has been called and when it has answered,
+//! through the [`HeadClock`] it shares with the stream: the first byte that arrives *between* requests
+//! begins a head, and the next call of the service ends it. A head that arrives in one piece costs one
+//! look at the clock; a timer exists only while the rest of a head is awaited.
+//!
+//! *Writes.* A write that makes no progress within `write_timeout` fails. The kernel reports room only
+//! when a third of the send buffer is free, over a megabyte if it has grown, so a slow reader can look
+//! dead. Therefore a direct attempt to send fills the buffer before the deadline starts, and another one
+//! when it ends shows whether a single byte has left. While a write is pending, and again after each one
+//! that makes progress, the head clock starts anew: a client may send its next head early (pipelining),
+//! and hyper reads it only after the response has left.
+//!
+//! One gap is left on purpose: the beginning of a pipelined head that arrives *during* a request is not
+//! seen, and falls under the keep-alive deadline. It holds no more than an idle connection may.
+//! Source: architecture.md 11 (traps 9, 11); reliability.md T2.
+
+use std::{
+    future::Future as _,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{self, Sleep},
+};
+
+use crate::server::clock;
+
+/// How patient a [`Timed`] stream is.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From the first byte of a request head to its end.
+    pub header_timeout: Duration,
+    /// Without progress of a pending write.
+    pub write_timeout: Duration,
+}
+
+/// Tells a [`Timed`] stream what the service of its connection does.
+///
+/// An even number: between requests. An odd number: a request is in work. The number changes with
+/// every request. One task polls both the stream and the service, so there is nothing to order.
+#[derive(Debug, Default)]
+pub struct HeadClock(AtomicU32);
+
+impl HeadClock {
+    /// Notes that a head is complete; called first thing by the service, not by the future it returns.
+    pub fn request_received(&self) {
+        let mark = self.mark();
+        let odd = if is_between(mark) { mark.wrapping_add(1) } else { mark.wrapping_add(2) };
+        self.0.store(odd, Ordering::Relaxed);
+    }
+
+    /// Notes that the service has answered; the body of the response may still be on its way.
+    pub fn response_done(&self) {
+        let mark = self.mark();
+        if !is_between(mark) {
+            self.0.store(mark.wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    fn mark(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+const fn is_between(mark: u32) -> bool {
+    mark & 1 == 0
+}
+
+/// A TCP stream that fails with `TimedOut` when its peer keeps it waiting.
+#[derive(Debug)]
+pub struct Timed {
+    stream: TcpStream,
+    deadlines: Deadlines,
+    clock: Arc<HeadClock>,
+    head: Option<Head>,
+    /// Exists while a write is pending.
+    write_stall: Option<Pin<Box<Sleep>>>,
+}
+
+/// A head of which the first bytes have been read.
+#[derive(Debug)]
+struct Head {
+    /// The clock when they came; another value means that the head is complete.
+    mark: u32,
+    since: Instant,
+    /// Made when the rest is not there yet.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timed {
+    /// Guards `stream` on behalf of the connection whose service marks `clock`.
+    pub const fn new(stream: TcpStream, deadlines: Deadlines, clock: Arc<HeadClock>) -> Self {
+        Self { stream, deadlines, clock, head: None, write_stall: None }
+    }
+
+    /// Gives the bare stream back, after an upgrade.
+    pub fn into_inner(self) -> TcpStream {
+        self.stream
+    }
+
+    /// The head in arrival, forgotten once the service has been called.
+    fn head(&mut self) -> Option<&mut Head> {
+        let mark = self.clock.mark();
+        self.head.take_if(|head| head.mark != mark);
+        self.head.as_mut()
+    }
+
+    /// Ready when the head in arrival has used up its time.
+    fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.write_stall.is_some() {
+            return Poll::Pending;
+        }
+        let header_timeout = self.deadlines.header_timeout;
+        let Some(head) = self.head() else { return Poll::Pending };
+        let since = head.since;
+        let timer = head.timer.get_or_insert_with(|| {
+            let deadline = time::Instant::from_std(since) + header_timeout;
+            Box::pin(time::sleep_until(deadline))
+        });
+        timer.as_mut().poll(cx)
+    }
+
+    /// Keeps the account of a write: progress ends its deadline, a pending one has one. `bytes` is the
+    /// beginning of what is to be written.
+    fn settle_write(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let written = match polled {
+            Poll::Ready(written) => written,
+            Poll::Pending => {
+                let expired = match &mut self.write_stall {
+                    Some(stall) => {
+                        ready!(stall.as_mut().poll(cx));
+                        true
+                    }
+                    None => false,
+                };
+                match SockRef::from(&self.stream).send(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        if !expired {
+                            return self.await_room(cx);
+                        }
+                        Err(timed_out("the peer does not read its response"))
+                    }
+                    written => written,
+                }
+            }
+        };
+        self.write_stall = None;
+        if let Some(head) = self.head() {
+            head.since = clock::now();
+            head.timer = None;
+        }
+        Poll::Ready(written)
+    }
+
+    /// Starts the deadline of a write for which the kernel has no room at all.
+    fn await_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut stall = Box::pin(time::sleep(self.deadlines.write_timeout));
+        let waiting = stall.as_mut().poll(cx);
+        self.write_stall = Some(stall);
+        match waiting {
+            Poll::Pending => Poll::Pending,
+            // Only with a deadline of zero, or on a machine that stood still just now.
+            Poll::Ready(()) => Poll::Ready(Err(timed_out("the peer does not read its response"))),
+        }
+    }
+}
+
+impl AsyncRead for Timed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let filled_before = buffer.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let mark = this.clock.mark();
+        let arrived = polled.is_ready() && buffer.filled().len() > filled_before;
+        if arrived && is_between(mark) && this.head().is_none() {
+            this.head = Some(Head { mark, since: clock::now(), timer: None });
+        }
+        // A peer that dribbles is waited for again and again, so this is where its time runs out.
+        if polled.is_pending() && this.poll_head_deadline(cx).is_ready() {
+            return Poll::Ready(Err(timed_out("the request head is not complete")));
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Timed {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.settle_write(polled, bytes, cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        this.settle_write(polled, first.map_or(&[], |slice| slice), cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+fn timed_out(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, reason)
+}
+
+#[cfg(test)]
+mod tests;
