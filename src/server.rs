@@ -1,5 +1,6 @@
 //! (being built)
 
+pub mod admin;
 pub mod clock;
 pub mod cookie;
 pub mod forwarded;
