@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod clock;
 pub mod cookie;
+pub mod files;
 pub mod forwarded;
 pub mod listen;
 pub mod origin;
