@@ -180,7 +180,7 @@ impl Broker {
         held: bool,
         now: Instant,
     ) -> Generation {
-        let life = self.clock.at(now + self.settings.max_interval);
+        let life = self.clock.after(now, self.settings.max_interval);
         let generation = session.claim(carrier, held, life);
         if !held {
             self.schedule(session, life);
@@ -212,7 +212,7 @@ impl Broker {
         interval: Duration,
         now: Instant,
     ) {
-        let due = self.clock.at(now + interval + self.settings.max_interval);
+        let due = self.clock.after(now, interval.saturating_add(self.settings.max_interval));
         if session.release(generation, due) {
             self.schedule(session, due);
         }
@@ -298,20 +298,25 @@ impl Broker {
             rule.queue_policy,
             &self.meter,
         );
-        self.counters.published.add(1);
         let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::id);
         let mut pending = Pending { frame, except };
         loop {
             let topic = self
                 .topic(channel)
                 .ok_or(Refusal::ChannelCreateDenied { reason: "channel_limit" })?;
-            match topic.enqueue(pending) {
-                Ok((seq, true)) => {
-                    return Ok(Published::Walk(Delivery::new(Arc::clone(self), topic, seq)));
+            let (seq, holder) = match topic.enqueue(pending) {
+                Ok(place) => place,
+                Err(Retired(message)) => {
+                    pending = message;
+                    continue;
                 }
-                Ok((seq, false)) => return Ok(Published::Behind(Delivered::new(topic, seq))),
-                Err(Retired(message)) => pending = message,
-            }
+            };
+            self.counters.published.add(1);
+            return Ok(if holder {
+                Published::Walk(Delivery::new(Arc::clone(self), topic, seq))
+            } else {
+                Published::Behind(Delivered::new(topic, seq))
+            });
         }
     }
 
@@ -357,7 +362,7 @@ impl Broker {
                 }
                 // A held session has no deadline; once released it lives at least this long.
                 Due::Held => {
-                    self.schedule(&session, self.clock.at(now + self.settings.max_interval))
+                    self.schedule(&session, self.clock.after(now, self.settings.max_interval));
                 }
                 Due::Later(deadline) => self.schedule(&session, deadline),
             }
@@ -409,9 +414,10 @@ impl Broker {
     }
 
     fn extend(&self, session: &Arc<Session>, life: Duration, now: Instant) {
-        let due = self.clock.at(now + life);
-        session.extend(due);
-        self.schedule(session, due);
+        let due = self.clock.after(now, life);
+        if session.extend(due) {
+            self.schedule(session, due);
+        }
     }
 
     /// Puts a session into the wheel if no earlier entry will look at it.

@@ -8,3 +8,4 @@ pub mod forwarded;
 pub mod listen;
 pub mod origin;
 pub mod pace;
+pub mod websocket;

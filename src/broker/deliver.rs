@@ -156,11 +156,11 @@ impl Delivery {
             let pushed = session.push(&message.frame);
             counters.dropped(pushed.dropped);
             wakes.0.extend(pushed.waker);
+            counters.queued.add(usize::from(pushed.entered));
             if pushed.overflow {
                 self.broker.end(session, Cause::Slow);
                 return;
             }
-            counters.queued.add(1);
         }
         if wakes.0.len() >= WAKES_MAX {
             wakes.fire();

@@ -17,6 +17,8 @@ pub const TICK: Duration = Duration::from_millis(500);
 const SLOTS: u64 = 256;
 /// A tick that comes this much after the last one means that the process was stopped.
 const PAUSE_MS: u64 = 5_000;
+/// No deadline is later: above it is what stands for none at all.
+const DEADLINE_MAX: u64 = u64::MAX / 2;
 
 /// Milliseconds since the broker began, without the time that its process was stopped.
 #[derive(Debug)]
@@ -32,8 +34,20 @@ impl Clock {
     }
 
     /// The broker's time at `now`.
+    ///
+    /// Stands still once the tick is overdue by a pause: what happens between the end of a pause and
+    /// the tick that takes it out of the time must not get a deadline that is too late by all of it.
     pub(super) fn at(&self, now: Instant) -> u64 {
-        self.since_epoch(now).saturating_sub(self.paused_ms.load(Ordering::Relaxed))
+        let ticked = self.ticked_ms.load(Ordering::Relaxed);
+        self.since_epoch(now)
+            .min(ticked + PAUSE_MS)
+            .saturating_sub(self.paused_ms.load(Ordering::Relaxed))
+    }
+
+    /// The broker's time of a deadline `life` after `now`.
+    pub(super) fn after(&self, now: Instant, life: Duration) -> u64 {
+        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+        self.at(now).saturating_add(life).min(DEADLINE_MAX)
     }
 
     /// The broker's time at the last tick.

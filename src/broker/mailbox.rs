@@ -68,8 +68,22 @@ pub(super) struct Pushed {
     pub(super) waker: Option<Waker>,
     /// Lossy messages that made room or found none.
     pub(super) dropped: Dropped,
+    /// The message went into the queue, if only to be dropped at once for its policy. Not so at an
+    /// overflow and in an ended mailbox.
+    pub(super) entered: bool,
     /// The bound is reached and nothing lossy is left to drop: the session has to end.
     pub(super) overflow: bool,
+}
+
+/// What taking back a batch did.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// To be fired once the lock is released.
+    pub(super) waker: Option<Waker>,
+    /// Messages that a newer one of their channel had replaced meanwhile.
+    pub(super) dropped: Dropped,
+    /// Messages that found no queue to return to, because the session has ended.
+    pub(super) discarded: usize,
 }
 
 /// Lossy messages dropped, by the policy of their channel.
@@ -123,9 +137,13 @@ impl Mailbox {
         if !self.fits(frame, bounds) {
             self.make_room(frame, bounds, &mut pushed.dropped);
         }
+        pushed.entered = true;
         if !self.fits(frame, bounds) {
             match frame.policy() {
-                QueuePolicy::Disconnect => pushed.overflow = true,
+                QueuePolicy::Disconnect => {
+                    pushed.entered = false;
+                    pushed.overflow = true;
+                }
                 QueuePolicy::DropOldest => pushed.dropped.oldest += 1,
                 QueuePolicy::Latest => pushed.dropped.latest += 1,
             }
@@ -145,7 +163,7 @@ impl Mailbox {
         if owner != self.owner {
             return Some(Ready::Superseded);
         }
-        if self.available() && (self.requests == 0 || self.carrier == Carrier::Socket) {
+        if self.available() && !self.held_off() {
             return Some(Ready::Messages);
         }
         match &mut self.waiter {
@@ -183,19 +201,24 @@ impl Mailbox {
         Some(frames)
     }
 
-    /// Takes back what a batch has not written, in order; says who is to be woken.
-    ///
-    /// Returns the number of frames that could not return because the session has ended.
-    pub(super) fn settle(&mut self, unwritten: Vec<Frame>) -> (Option<Waker>, usize) {
+    /// Takes back what a batch has not written, in order; see [`Settled`].
+    pub(super) fn settle(&mut self, unwritten: Vec<Frame>) -> Settled {
+        let mut settled = Settled::default();
         self.out = None;
         if self.ended.is_some() {
-            return (None, unwritten.len());
+            settled.discarded = unwritten.len();
+            return settled;
         }
         for frame in unwritten.into_iter().rev() {
+            if frame.policy() == QueuePolicy::Latest && self.latest_of(&frame).is_some() {
+                settled.dropped.latest += 1;
+                continue;
+            }
             self.queue_bytes += frame.bytes();
             self.queue.push_front(frame);
         }
-        (self.wake(), 0)
+        settled.waker = self.wake();
+        settled
     }
 
     /// Entitles a new carrier; the old one's waker is to be fired.
@@ -253,9 +276,13 @@ impl Mailbox {
         !self.queue.is_empty() && self.out.is_none()
     }
 
+    /// Whether the queue is left to the response of a request that is in progress.
+    fn held_off(&self) -> bool {
+        self.requests > 0 && self.carrier != Carrier::Socket && !self.deliver_only
+    }
+
     fn wake(&mut self) -> Option<Waker> {
-        let held_off = self.requests > 0 && self.carrier != Carrier::Socket && !self.deliver_only;
-        if self.available() && !held_off { self.waiter.take() } else { None }
+        if self.available() && !self.held_off() { self.waiter.take() } else { None }
     }
 
     fn fits(&self, frame: &Frame, bounds: QueueBounds) -> bool {
@@ -266,19 +293,35 @@ impl Mailbox {
 
     /// Drops the queued message of the same channel that a newer one replaces.
     fn forget_channel(&mut self, newer: &Frame) -> usize {
-        let older = self.queue.iter().position(|frame| {
-            frame.policy() == QueuePolicy::Latest && frame.channel() == newer.channel()
-        });
+        let older = self.latest_of(newer);
         older.and_then(|index| self.queue.remove(index)).map_or(0, |frame| {
             self.queue_bytes -= frame.bytes();
             1
         })
     }
 
-    /// Drops lossy messages, oldest first, until `frame` fits or only lossless ones are left.
+    /// Where the one queued message of a channel with the policy `latest` is.
+    fn latest_of(&self, other: &Frame) -> Option<usize> {
+        self.queue.iter().position(|frame| {
+            frame.policy() == QueuePolicy::Latest && frame.channel() == other.channel()
+        })
+    }
+
+    /// Drops lossy messages, oldest first, until `frame` fits; none if that is in vain.
     ///
     /// A lossy message never displaces a lossless one, whichever came first.
     fn make_room(&mut self, frame: &Frame, bounds: QueueBounds, dropped: &mut Dropped) {
+        let lossless = |queued: &&Frame| queued.policy() == QueuePolicy::Disconnect;
+        let (kept, kept_bytes) = self
+            .queue
+            .iter()
+            .filter(lossless)
+            .fold(self.out.unwrap_or_default(), |(count, bytes), queued| {
+                (count + 1, bytes + queued.bytes())
+            });
+        if kept >= bounds.messages_max || kept_bytes + frame.bytes() > bounds.bytes_max {
+            return;
+        }
         let mut index = 0;
         while !self.fits(frame, bounds) && index < self.queue.len() {
             let policy = self.queue.get(index).map(Frame::policy);

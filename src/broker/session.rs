@@ -242,9 +242,9 @@ impl Session {
         self.mailbox.lock().detach(generation);
     }
 
-    /// Moves the deadline later, never earlier; a held session stays held.
-    pub(super) fn extend(&self, due: u64) {
-        self.deadline.fetch_max(due, Ordering::SeqCst);
+    /// Moves the deadline later, never earlier; a held session stays held. True if it moved.
+    pub(super) fn extend(&self, due: u64) -> bool {
+        self.deadline.fetch_max(due, Ordering::SeqCst) < due
     }
 
     /// Answers the wheel, whose entry was made for the time `entry`.
@@ -293,7 +293,7 @@ impl Session {
         let Some(list) = subscriptions.as_mut() else { return false };
         let Some(index) = list.iter().position(|known| known.name == *name) else { return false };
         let gone = list.swap_remove(index);
-        drop(subscriptions);
+        // Still under the lock: a subscription made meanwhile would be a second one in the topic.
         gone.topic.remove(gone.key);
         true
     }
@@ -315,10 +315,11 @@ impl Session {
 
     /// Called by a [`Batch`] that is done, with what it has not written.
     pub(super) fn settle(&self, written: usize, unwritten: Vec<Frame>) {
-        let (waker, lost) = self.mailbox.lock().settle(unwritten);
+        let settled = self.mailbox.lock().settle(unwritten);
         self.counters.delivered.add(written);
-        self.counters.discarded.add(lost);
-        if let Some(waker) = waker {
+        self.counters.dropped(settled.dropped);
+        self.counters.discarded.add(settled.discarded);
+        if let Some(waker) = settled.waker {
             waker.wake();
         }
     }

@@ -8,18 +8,12 @@
 pub struct Negotiated {
     /// The value of the response's `Sec-WebSocket-Extensions`.
     pub response: String,
-    /// The client's inflater looks back at most this far (`server_max_window_bits`), in bytes.
-    /// A longer message is sent uncompressed if this is below 32 KiB.
-    pub window_bytes: usize,
-}
-
-impl Negotiated {
-    /// Tells whether the shared deflated form of a message may be sent on this connection.
+    /// Longest message that may be sent deflated; a longer one goes as it is (RFC 7692 6).
     ///
-    /// A message that fits into the window never refers beyond it.
-    pub fn suits(&self, payload_bytes: usize) -> bool {
-        self.window_bytes == WINDOW_BYTES_MAX || payload_bytes <= self.window_bytes
-    }
+    /// The size of the client's window (`server_max_window_bits`), because a message that fits into
+    /// it cannot refer beyond it, so the shared deflated form suits every client. No bound for the
+    /// largest window, 32 KiB.
+    pub deflate_bytes_max: usize,
 }
 
 /// Picks the first acceptable offer from the values of `Sec-WebSocket-Extensions`.
@@ -70,8 +64,11 @@ fn accept(offer: &str) -> Option<Negotiated> {
     if let Some(bits) = server_bits {
         response.push_str(&format!("; server_max_window_bits={bits}"));
     }
-    let window_bytes = server_bits.map_or(WINDOW_BYTES_MAX, |bits| 1 << bits);
-    Some(Negotiated { response, window_bytes })
+    let deflate_bytes_max = match server_bits {
+        None | Some(WINDOW_BITS_MAX) => usize::MAX,
+        Some(bits) => 1 << bits,
+    };
+    Some(Negotiated { response, deflate_bytes_max })
 }
 
 /// Strips the quotes that RFC 6455 9.1 allows around a value; the values in use need no escapes.
@@ -98,7 +95,7 @@ fn window_bits(value: &str) -> Option<u8> {
 }
 
 /// The largest window of DEFLATE (RFC 1951 2).
-const WINDOW_BYTES_MAX: usize = 1 << 15;
+const WINDOW_BITS_MAX: u8 = 15;
 
 #[cfg(test)]
 mod tests {
@@ -127,13 +124,14 @@ mod tests {
     fn a_window_asked_of_the_server_is_promised() {
         let agreed = negotiate(&["permessage-deflate; server_max_window_bits=\"9\""]).unwrap();
         assert_eq!(agreed.response, format!("{PLAIN}; server_max_window_bits=9"));
-        assert!(agreed.suits(512));
-        assert!(!agreed.suits(513));
+        assert_eq!(agreed.deflate_bytes_max, 512);
     }
 
     #[test]
     fn the_largest_window_suits_every_message() {
-        assert!(negotiate(&["permessage-deflate"]).unwrap().suits(1 << 24));
+        for offer in ["permessage-deflate", "permessage-deflate; server_max_window_bits=15"] {
+            assert_eq!(negotiate(&[offer]).unwrap().deflate_bytes_max, usize::MAX, "{offer}");
+        }
     }
 
     #[test]

@@ -1,0 +1,267 @@
+//! The WebSocket codec over a stream: read events, write frames in batches.
+//!
+//! Knows neither Bayeux nor when to ping. Reading borrows stack space for one `poll`, so an idle
+//! connection owns no buffer; writing hands shared frames to one `writev` and copies nothing.
+//! Source: RFC 6455; performance.md 1 and 7 (a write per batch, not per message).
+
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    time::timeout,
+};
+
+use crate::{
+    bayeux::Frame,
+    ws::{
+        decode::{DecodeLimits, Decoder, Event, Violation},
+        deflate::{Negotiated, compress_message},
+        encode::{self, Opcode},
+    },
+};
+
+/// What was agreed and configured for a connection.
+#[derive(Debug, Clone)]
+pub struct SocketOptions {
+    /// Bounds on incoming messages.
+    pub limits: DecodeLimits,
+    /// permessage-deflate, if the upgrade agreed on it.
+    pub deflate: Option<Negotiated>,
+    /// A write that makes no progress for so long fails.
+    pub write_timeout: Duration,
+}
+
+/// Why no event came.
+#[derive(Debug, thiserror::Error)]
+pub enum RecvError {
+    /// The stream ended or failed, without the courtesy of a close frame or after it.
+    #[error("connection lost")]
+    Closed(#[from] io::Error),
+    /// The client broke a rule; it is owed a close frame with this code.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+/// Why a write did not finish. The stream may stand in the middle of a frame: drop the socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The client read nothing for [`SocketOptions::write_timeout`].
+    #[error("no progress in writing")]
+    Stalled,
+    /// The stream failed.
+    #[error("connection lost")]
+    Closed(#[from] io::Error),
+}
+
+/// A WebSocket connection after its upgrade.
+///
+/// Only receiving is cancel-safe. A send that is dropped half-way leaves the stream in the middle of
+/// a frame, and nothing may be sent after that.
+#[derive(Debug)]
+pub struct Socket<S> {
+    stream: S,
+    decoder: Decoder,
+    /// As in [`Negotiated::deflate_bytes_max`]; `None` without permessage-deflate.
+    deflate_bytes_max: Option<usize>,
+    write_timeout: Duration,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Takes over `stream` after the 101 response. `read_ahead` is what the HTTP layer has read
+    /// beyond the request.
+    pub fn new(stream: S, read_ahead: &[u8], options: &SocketOptions) -> Self {
+        let mut decoder = Decoder::new(options.limits, options.deflate.is_some());
+        decoder.feed(read_ahead);
+        let deflate_bytes_max = options.deflate.as_ref().map(|agreed| agreed.deflate_bytes_max);
+        Self { stream, decoder, deflate_bytes_max, write_timeout: options.write_timeout }
+    }
+
+    /// Waits for the next event. Cancel-safe. Pings are not answered here.
+    ///
+    /// After [`Event::Close`] it discards what comes and returns [`RecvError::Closed`] at the end of
+    /// the stream.
+    pub async fn recv(&mut self) -> Result<Event, RecvError> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`Socket::recv`], for a task that polls several things.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, RecvError>> {
+        loop {
+            if let Some(event) = self.decoder.next()? {
+                return Poll::Ready(Ok(event));
+            }
+            let decoder = &mut self.decoder;
+            ready!(read_some(&mut self.stream, cx, |bytes| decoder.feed(bytes)))?;
+        }
+    }
+
+    /// Writes deliveries, up to 64 in one system call, deflated where that was agreed and pays.
+    ///
+    /// Starts at `frames[*written]` and counts in `written` each frame that the stream has accepted
+    /// in full, also when it fails later: the rest can go to another connection.
+    pub async fn send_frames(
+        &mut self,
+        frames: &[Frame],
+        written: &mut usize,
+    ) -> Result<(), SendError> {
+        let deflate_bytes_max = self.deflate_bytes_max;
+        // How much of the first unwritten frame has gone out.
+        let mut offset = 0;
+        while let Some(rest) = frames.get(*written..).filter(|rest| !rest.is_empty()) {
+            let stream = &mut self.stream;
+            let mut accepted = in_time(self.write_timeout, |cx| {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                for (slice, frame) in slices.iter_mut().zip(rest) {
+                    *slice = IoSlice::new(wire(frame, deflate_bytes_max));
+                }
+                if let Some(first) = slices.first_mut() {
+                    first.advance(offset);
+                }
+                let slices = slices.get(..rest.len()).unwrap_or(&slices);
+                Pin::new(&mut *stream).poll_write_vectored(cx, slices)
+            })
+            .await?;
+            if accepted == 0 {
+                return Err(SendError::Closed(io::ErrorKind::WriteZero.into()));
+            }
+            for frame in rest {
+                let left = wire(frame, deflate_bytes_max).len() - offset;
+                if accepted < left {
+                    offset += accepted;
+                    break;
+                }
+                accepted -= left;
+                offset = 0;
+                *written += 1;
+            }
+        }
+        self.flush().await
+    }
+
+    /// Sends a text message, deflated where that was agreed and pays. `payload` is UTF-8.
+    pub async fn send_text(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_message(Opcode::Text, payload).await
+    }
+
+    /// Sends a message of bytes, deflated where that was agreed and pays.
+    pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.send_message(Opcode::Binary, payload).await
+    }
+
+    /// Sends an empty ping: any sign of life answers it.
+    pub async fn send_ping(&mut self) -> Result<(), SendError> {
+        self.write_all([&encode::ping(&[]), &[]]).await
+    }
+
+    /// Answers a ping that carried `payload`.
+    pub async fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.write_all([&encode::pong(payload), &[]]).await
+    }
+
+    /// Sends a close frame; nothing may be sent after it. `None` answers a close without a code.
+    pub async fn send_close(&mut self, code: Option<u16>, reason: &str) -> Result<(), SendError> {
+        self.write_all([&encode::close(code, reason), &[]]).await
+    }
+
+    /// Ends the connection: stops sending, then discards what the client still sends until it ends
+    /// its side too, for `linger` at most.
+    ///
+    /// Without that wait, bytes which nobody has read make the kernel reset the connection, and the
+    /// reset destroys a close frame that is still under way (RFC 6455 7.1.1).
+    pub async fn shut_down(mut self, linger: Duration) {
+        let farewell = async {
+            self.stream.shutdown().await?;
+            loop {
+                poll_fn(|cx| read_some(&mut self.stream, cx, |_| ())).await?;
+            }
+        };
+        // Both outcomes, the end of the stream and the end of patience, are as good.
+        let _: Result<io::Result<()>, _> = timeout(linger, farewell).await;
+    }
+
+    async fn send_message(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        let suits = self.deflate_bytes_max.is_some_and(|bytes_max| payload.len() <= bytes_max);
+        let deflated = if suits { compress_message(payload) } else { None };
+        let body = deflated.as_deref().unwrap_or(payload);
+        let header = encode::header(opcode, deflated.is_some(), body.len());
+        self.write_all([&header, body]).await
+    }
+
+    async fn write_all(&mut self, parts: [&[u8]; 2]) -> Result<(), SendError> {
+        let mut slices = parts.map(IoSlice::new);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let stream = &mut self.stream;
+            let accepted = in_time(self.write_timeout, |cx| {
+                Pin::new(&mut *stream).poll_write_vectored(cx, rest)
+            })
+            .await?;
+            if accepted == 0 {
+                return Err(SendError::Closed(io::ErrorKind::WriteZero.into()));
+            }
+            IoSlice::advance_slices(&mut rest, accepted);
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), SendError> {
+        let stream = &mut self.stream;
+        in_time(self.write_timeout, |cx| Pin::new(&mut *stream).poll_flush(cx)).await
+    }
+}
+
+/// The form in which `frame` goes to a client that agreed on `deflate_bytes_max`.
+fn wire(frame: &Frame, deflate_bytes_max: Option<usize>) -> &Bytes {
+    match deflate_bytes_max {
+        // `bytes` counts the header too, which errs on the safe side.
+        Some(bytes_max) if frame.bytes() <= bytes_max => {
+            frame.deflated().unwrap_or_else(|| frame.wire())
+        }
+        _ => frame.wire(),
+    }
+}
+
+/// Hands what one read gives to `consume`. Fails at the end of the stream.
+fn read_some<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    consume: impl FnOnce(&[u8]),
+) -> Poll<io::Result<()>> {
+    let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH_BYTES];
+    let mut buffer = ReadBuf::uninit(&mut scratch);
+    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+    if buffer.filled().is_empty() {
+        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+    }
+    consume(buffer.filled());
+    Poll::Ready(Ok(()))
+}
+
+/// Gives one step of a write `limit` to make progress.
+async fn in_time<T>(
+    limit: Duration,
+    step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Result<T, SendError> {
+    match timeout(limit, poll_fn(step)).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(SendError::Stalled),
+    }
+}
+
+/// Slices of one `writev`; batches are not larger (performance.md 1).
+const SLICES_MAX: usize = 64;
+
+/// Space for one read, on the stack of the polling thread and not zeroed.
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;
