@@ -395,6 +395,12 @@ impl Broker {
         self.sessions.len()
     }
 
+    /// Number of messages that wait in all queues; looks at every session.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.sessions.iter().map(|entry| entry.queued()).sum()
+    }
+
     /// Number of live channels and patterns.
     #[must_use]
     pub fn channels(&self) -> usize {

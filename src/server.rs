@@ -1,4 +1,20 @@
-//! (being built)
+//! The asynchronous shell: sockets in, responses and frames out.
+//!
+//! What decides lives in [`crate::broker`]; here is what waits. A connection is accepted
+//! ([`listen`]), speaks HTTP (`http`), is routed (`route`) to a poll (`polling`) or becomes a
+//! WebSocket ([`websocket`]); all of them hand their messages to `dispatch`.
+//! [`Server::run`] takes its sockets and its signals as arguments, so tests bring their own.
+
+mod app;
+mod body;
+mod connect;
+mod dispatch;
+mod drain;
+mod http;
+mod local;
+mod polling;
+mod report;
+mod route;
 
 pub mod admin;
 pub mod clock;
@@ -9,3 +25,227 @@ pub mod listen;
 pub mod origin;
 pub mod pace;
 pub mod websocket;
+
+use std::{
+    future::Future,
+    net::{SocketAddr, TcpListener as StdListener},
+    path::Path,
+    pin::pin,
+    sync::Arc,
+};
+
+use tokio::{
+    net::TcpListener,
+    select,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use self::{
+    app::App,
+    cookie::CookieError,
+    files::{Files, NoDirectory},
+    forwarded::BadRange,
+    http::Listener,
+    listen::{Acceptor, BindError, Connections},
+    origin::BadOrigin,
+};
+pub use self::{
+    drain::Drained,
+    local::{Handle, Message, PublishError, Subscription},
+};
+use crate::{
+    broker::{Broker, TICK},
+    config::Config,
+};
+
+/// Why a server cannot start. The operator is at fault unless the system itself fails.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// `session.browser_cookie` does not work.
+    #[error(transparent)]
+    Cookie(#[from] CookieError),
+    /// `server.allowed_origins` does not work.
+    #[error(transparent)]
+    Origin(#[from] BadOrigin),
+    /// `server.trusted_proxies` does not work.
+    #[error(transparent)]
+    Proxies(#[from] BadRange),
+    /// The directory of `--static` does not work.
+    #[error(transparent)]
+    Files(#[from] NoDirectory),
+    /// A socket that was handed in does not work.
+    #[error("cannot use a listening socket: {0}")]
+    Listener(std::io::Error),
+    /// The system has no random bytes.
+    #[error("the system's random source does not work: {0}")]
+    Random(String),
+    /// The hash function refused its key; cannot happen with the keys we make.
+    #[error("cannot set up a keyed hash")]
+    Key,
+}
+
+/// A broker with its listeners, not yet running.
+pub struct Server {
+    app: Arc<App>,
+    main: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    admin: Option<TcpListener>,
+    admin_address: Option<SocketAddr>,
+    files: Option<Files>,
+}
+
+impl Server {
+    /// Opens the listeners of `config`. Has to be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`]; its text says what to do.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let listen = |address: &SocketAddr| listen::bind(*address, "server.listen");
+        let main = config.server.listen.iter().map(listen).collect::<Result<_, _>>()?;
+        let admin = config.admin.listen.map(|address| listen::bind(address, "admin.listen"));
+        Self::new(main, admin.transpose()?, config)
+    }
+
+    /// Uses sockets that already listen; the addresses in `config` are ignored.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn from_listeners(
+        main: Vec<StdListener>,
+        admin: Option<StdListener>,
+        config: Config,
+    ) -> Result<Self, StartError> {
+        let adopt = |listener: StdListener| {
+            listener.set_nonblocking(true).map_err(StartError::Listener)?;
+            TcpListener::from_std(listener).map_err(StartError::Listener)
+        };
+        let main = main.into_iter().map(adopt).collect::<Result<_, _>>()?;
+        Self::new(main, admin.map(adopt).transpose()?, config)
+    }
+
+    fn new(
+        main: Vec<TcpListener>,
+        admin: Option<TcpListener>,
+        config: Config,
+    ) -> Result<Self, StartError> {
+        let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Listener);
+        let addresses: Vec<SocketAddr> = main.iter().map(address).collect::<Result<_, _>>()?;
+        let admin_address = admin.as_ref().map(address).transpose()?;
+        let loopback_only = addresses.iter().all(|address| address.ip().is_loopback());
+        let broker = Broker::new(&config, clock::now());
+        let app = Arc::new(App::new(config, broker, loopback_only)?);
+        Ok(Self { app, main, addresses, admin, admin_address, files: None })
+    }
+
+    /// Also serves the files of `directory`, below every path that is not a Bayeux one.
+    ///
+    /// # Errors
+    /// The directory does not exist or may not be read.
+    pub fn serve_static(mut self, directory: &Path) -> Result<Self, StartError> {
+        self.files = Some(Files::new(directory)?);
+        Ok(self)
+    }
+
+    /// Where Bayeux clients connect.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where operators look.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The broker behind the listeners.
+    #[must_use]
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.app.broker
+    }
+
+    /// A way to publish and subscribe from the program that the server runs in.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.app))
+    }
+
+    /// Serves until `shutdown`, then drains: clients are told to come back, connections close, all
+    /// within `server.drain_timeout`. `abort` ends it at once, at any time.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()>,
+        abort: impl Future<Output = ()>,
+    ) -> Drained {
+        let Self { app, main, admin, files, .. } = self;
+        let connections = Connections::new(app.config.limits.connections);
+        let mut service = JoinSet::new();
+        let mut accepting = JoinSet::new();
+        let files = files.map(Arc::new);
+        for listener in main {
+            let acceptor = Acceptor::new(listener, connections.clone());
+            let listener = Listener::Main { files: files.clone() };
+            accepting.spawn(http::accept(Arc::clone(&app), acceptor, listener));
+        }
+        if let Some(listener) = admin {
+            let loopback_only =
+                listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+            let acceptor = Acceptor::new(listener, Connections::new(Some(ADMIN_CONNECTIONS)));
+            let listener = Listener::Admin { loopback_only };
+            service.spawn(http::accept(Arc::clone(&app), acceptor, listener));
+        }
+        service.spawn(tick(Arc::clone(&app)));
+
+        let mut abort = pin!(abort);
+        let mut began = clock::now();
+        let drained = async {
+            shutdown.await;
+            began = clock::now();
+            stop(&app, accepting, &connections).await
+        };
+        let aborted = select! {
+            () = drained => false,
+            () = abort.as_mut() => true,
+        };
+        let drained = Drained {
+            told: app.drain.told(),
+            open: connections.open(),
+            unsent: app.broker.unsent(),
+            elapsed: clock::now().saturating_duration_since(began),
+            aborted,
+        };
+        service.shutdown().await;
+        drained
+    }
+}
+
+/// The steps of a graceful stop (architecture.md 8).
+async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connections) {
+    app.drain.announce();
+    sleep(app.config.server.drain_delay).await;
+    accepting.shutdown().await;
+    app.drain.begin(app.broker.sessions());
+    app.tasks.close();
+    let gone = timeout(app.config.server.drain_timeout, app.tasks.wait()).await;
+    if gone.is_err() {
+        tracing::warn!(open = connections.open(), key = "server.drain_timeout", "drain timed out");
+    }
+}
+
+/// Does what is due, until the server ends.
+async fn tick(app: Arc<App>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        app.broker.tick(clock::now());
+        report::ended(&app);
+    }
+}
+
+/// Connections that the admin listener takes at once.
+const ADMIN_CONNECTIONS: usize = 64;

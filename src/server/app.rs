@@ -1,0 +1,99 @@
+//! What every connection of one running server shares.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    StartError,
+    cookie::{Cookies, Presented},
+    drain::Drain,
+    forwarded::Proxies,
+    origin::OriginRule,
+};
+use crate::{
+    bayeux::MessageLimits,
+    broker::{Broker, Session, SessionId},
+    config::{Config, Transport},
+    telemetry::Sampler,
+    ws::decode::DecodeLimits,
+};
+
+/// See the module documentation.
+pub(crate) struct App {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) config: Config,
+    pub(crate) limits: MessageLimits,
+    pub(crate) cookies: Cookies,
+    pub(crate) origins: OriginRule,
+    pub(crate) proxies: Proxies,
+    pub(crate) drain: Drain,
+    /// Every task that outlives its caller, so that a stop can wait for them.
+    pub(crate) tasks: TaskTracker,
+    /// Names of the enabled transports, in the order of the configuration.
+    pub(crate) connection_types: Vec<&'static str>,
+    /// Keeps what clients cause from filling the log.
+    pub(crate) sampler: Sampler,
+    sid_key: Hmac<Sha256>,
+}
+
+impl App {
+    pub(super) fn new(
+        config: Config,
+        broker: Arc<Broker>,
+        loopback_only: bool,
+    ) -> Result<Self, StartError> {
+        let mut sid_key = [0; 32];
+        getrandom::fill(&mut sid_key).map_err(|error| StartError::Random(error.to_string()))?;
+        Ok(Self {
+            broker,
+            limits: MessageLimits::from(&config.limits),
+            cookies: Cookies::new(&config.session.browser_cookie)?,
+            origins: OriginRule::new(&config.server.allowed_origins, loopback_only)?,
+            proxies: Proxies::new(&config.server.trusted_proxies)?,
+            drain: Drain::default(),
+            tasks: TaskTracker::new(),
+            connection_types: config
+                .transports
+                .enabled
+                .iter()
+                .map(|transport| transport.name())
+                .collect(),
+            sampler: Sampler::new(config.log.errors_per_second),
+            sid_key: Hmac::new_from_slice(&sid_key).map_err(|_| StartError::Key)?,
+            config,
+        })
+    }
+
+    /// Whether a transport is offered at all.
+    pub(crate) fn offers(&self, transport: Transport) -> bool {
+        self.config.transports.enabled.contains(&transport)
+    }
+
+    /// Bounds on what a WebSocket sends.
+    pub(crate) const fn decode_limits(&self) -> DecodeLimits {
+        DecodeLimits {
+            message_bytes: self.config.limits.message_size,
+            fragments: self.config.transports.websocket.max_fragments,
+        }
+    }
+
+    /// The name of a session in logs: of no use for taking the session over (operations.md 6).
+    pub(crate) fn sid(&self, id: &SessionId) -> String {
+        let digest = self.sid_key.clone().chain_update(id.as_bytes()).finalize().into_bytes();
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether a request that presents these cookies may use `session` (protocol.md 88).
+    ///
+    /// A cookie that is presented has to be the session's. None at all is accepted, because clients
+    /// drop cookies for reasons of their own, unless the configuration asks for it on HTTP.
+    pub(crate) fn admits(&self, session: &Session, cookies: &Presented, over_http: bool) -> bool {
+        if cookies.any {
+            return session.browser().is_some_and(|browser| cookies.ids.contains(&browser));
+        }
+        !(over_http && self.config.session.browser_cookie.require)
+    }
+}

@@ -1,0 +1,178 @@
+//! A `/meta/connect` from its arrival until its reply is written.
+//!
+//! While a [`Connect`] lives its session does not expire. Dropping it, because the reply was written,
+//! because writing failed or because the client left its hold, starts the expiry clock: one
+//! mechanism for every way in which a connect ends (protocol.md 50, 51).
+
+use std::{sync::Arc, time::Duration};
+
+use super::{app::App, clock};
+use crate::{
+    bayeux::{Advice, Reconnect, Refusal, Reply},
+    broker::{Carrier, Cause, Generation, Session},
+};
+
+/// The longest pause that a client may announce in `advice.interval` (protocol.md 33): its session
+/// lives that much longer, so it has to end somewhere.
+pub(super) const INTERVAL_MAX: Duration = Duration::from_secs(600);
+
+/// See the module documentation.
+pub(super) struct Connect {
+    app: Arc<App>,
+    session: Arc<Session>,
+    generation: Generation,
+    id: Option<Box<str>>,
+    interval: Duration,
+    counts_seconds: bool,
+    /// How long it may be held; zero: it is answered at once.
+    pub(super) hold: Duration,
+}
+
+/// How a connect that was held, or not, comes to its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Release {
+    /// Messages, the timeout, or it was not to be held.
+    Due,
+    /// The browser holds enough connects already (protocol.md 75, 76).
+    TooManyHolds,
+    /// The server is about to stop: come back after so long.
+    Drain(Duration),
+    /// The session has ended.
+    Ended(Cause),
+}
+
+impl Connect {
+    /// Takes a connect request for `session` over `carrier`.
+    pub(super) fn begin(
+        app: &Arc<App>,
+        session: &Arc<Session>,
+        carrier: Carrier,
+        request: ConnectRequest<'_>,
+    ) -> Self {
+        let (first, generation) = app.broker.connect(session, carrier, clock::now());
+        let timeout = app.config.session.timeout;
+        let hold = if first { Duration::ZERO } else { request.timeout.unwrap_or(timeout) };
+        let interval = request.interval.unwrap_or(app.config.session.interval);
+        Self {
+            app: Arc::clone(app),
+            session: Arc::clone(session),
+            generation,
+            id: request.id.map(Box::from),
+            interval: interval.min(INTERVAL_MAX),
+            counts_seconds: request.counts_seconds,
+            hold: hold.min(timeout),
+        }
+    }
+
+    pub(super) const fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(super) const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Appends the reply as one JSON object; on a kick the server's own disconnect precedes it
+    /// (protocol.md 80).
+    pub(super) fn write_reply(&mut self, release: Release, out: &mut Vec<u8>) {
+        let usual = regular_advice(&self.app, self.interval);
+        let (successful, error, advice) = match release {
+            Release::Due => (true, None, usual),
+            Release::TooManyHolds => self.multiple_clients(usual),
+            Release::Drain(pause) => {
+                self.interval = pause;
+                (true, None, Advice { interval: Some(self.advised(pause)), ..usual })
+            }
+            Release::Ended(Cause::Client) => (true, None, STOP),
+            Release::Ended(Cause::Kicked) => {
+                let channel = Some("/meta/disconnect");
+                Reply { channel, successful: true, ..Reply::default() }.write(out);
+                out.push(b',');
+                (true, None, STOP)
+            }
+            Release::Ended(Cause::Expired | Cause::Slow | Cause::Limit) => {
+                (false, Some(Refusal::SessionUnknown), START_ANEW)
+            }
+        };
+        Reply {
+            channel: Some("/meta/connect"),
+            id: self.id.as_deref(),
+            successful,
+            error,
+            advice: Some(advice),
+            ..Reply::default()
+        }
+        .write(out);
+    }
+
+    /// The answer to one tab too many (protocol.md 75, 76). Its session lives through the pause.
+    fn multiple_clients(&mut self, usual: Advice) -> (bool, Option<Refusal>, Advice) {
+        let pause = self.app.config.session.multi_session_interval;
+        if pause.is_zero() {
+            return (false, None, Advice { multiple_clients: true, ..STOP });
+        }
+        self.interval = pause;
+        let interval = Some(self.advised(pause));
+        (true, None, Advice { multiple_clients: true, interval, ..usual })
+    }
+
+    const fn advised(&self, pause: Duration) -> Duration {
+        if self.counts_seconds { Duration::ZERO } else { pause }
+    }
+
+    /// How long the answer to one tab too many is to be delayed, because its client would
+    /// misunderstand the advice.
+    pub(super) fn delay(&self) -> Duration {
+        if self.counts_seconds {
+            self.app.config.session.multi_session_interval
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+impl Drop for Connect {
+    fn drop(&mut self) {
+        self.app.broker.left(&self.session, self.generation, self.interval, clock::now());
+    }
+}
+
+/// What a connect asks for, this once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ConnectRequest<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) interval: Option<Duration>,
+    /// The client takes `advice.interval` for seconds: 2000 would be 33 minutes (protocol.md 140).
+    pub(super) counts_seconds: bool,
+}
+
+/// The full advice of a successful reply (protocol.md 16, 34-36).
+pub(super) fn regular_advice(app: &App, interval: Duration) -> Advice {
+    let session = &app.config.session;
+    Advice {
+        reconnect: Reconnect::Retry,
+        interval: Some(interval),
+        timeout: Some(session.timeout),
+        max_interval: None,
+        multiple_clients: false,
+    }
+}
+
+/// Tells a client whose session is gone to handshake again (protocol.md 37).
+pub(super) const START_ANEW: Advice = Advice {
+    reconnect: Reconnect::Handshake,
+    interval: Some(Duration::ZERO),
+    timeout: None,
+    max_interval: None,
+    multiple_clients: false,
+};
+
+/// Tells a client to stay away (protocol.md 24, 45, 80).
+pub(super) const STOP: Advice = Advice {
+    reconnect: Reconnect::None,
+    interval: None,
+    timeout: None,
+    max_interval: None,
+    multiple_clients: false,
+};

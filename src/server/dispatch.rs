@@ -1,0 +1,361 @@
+//! From parsed messages to replies: the one way in, shared by all transports.
+//!
+//! Finds the session of a batch, checks each message, asks the broker and writes the replies in
+//! request order. What a transport does with the result, holding a connect or carrying the queue, is
+//! its own business. Every publish, from wherever it comes, passes [`publish`].
+//! Source: Bayeux 1.0 on meta channels; protocol.md 1-47, 65-81, 111-121.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::yield_now;
+
+use super::{
+    app::App,
+    clock,
+    connect::{Connect, ConnectRequest, Release, START_ANEW, STOP, regular_advice},
+    cookie::Presented,
+    drain::jitter,
+    report,
+};
+use crate::{
+    bayeux::{Advice, ChannelName, HandshakeFields, Kind, Message, Names, Refusal, Reply},
+    broker::{
+        Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published, RequestGuard,
+        Session, SessionId, Wakes,
+    },
+};
+
+/// Who sends a batch, and how.
+pub(super) struct Sender<'a> {
+    pub(super) carrier: Carrier,
+    /// Cookies of the request, or of the upgrade that made the WebSocket.
+    pub(super) cookies: &'a Presented,
+    /// The browser that a new session is bound to.
+    pub(super) browser: Option<BrowserId>,
+    /// The session that a WebSocket already speaks for.
+    pub(super) bound: Option<&'a Arc<Session>>,
+    /// The client takes `advice.interval` for seconds (protocol.md 140).
+    pub(super) counts_seconds: bool,
+}
+
+/// What came of a batch.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The session that all messages belong to, or that the handshake opened.
+    pub(super) session: Option<Arc<Session>>,
+    /// A handshake opened `session`; its reply is the only one.
+    pub(super) opened: bool,
+    /// A handshake was refused for want of room.
+    pub(super) overloaded: bool,
+    /// The client said goodbye.
+    pub(super) disconnected: bool,
+    /// Replies in request order, separated by commas.
+    pub(super) replies: Vec<u8>,
+    /// The connect of the batch. If its hold is not zero its reply is still to be written.
+    pub(super) connect: Option<Connect>,
+    /// Keeps a held poll asleep until this request's response has taken the queue.
+    pub(super) request: Option<RequestGuard>,
+}
+
+/// A batch that is refused as a whole: HTTP 400, WebSocket 1011 (protocol.md 21).
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a handshake has to be alone in its batch")]
+pub(super) struct HandshakeInBatch;
+
+/// Processes a batch.
+pub(super) async fn dispatch(
+    app: &Arc<App>,
+    sender: &Sender<'_>,
+    batch: &[Message<'_>],
+) -> Result<Outcome, HandshakeInBatch> {
+    let mut outcome = Outcome::default();
+    if batch.iter().any(|message| message.channel.as_deref() == Some(HANDSHAKE)) {
+        let [message] = batch else { return Err(HandshakeInBatch) };
+        handshake(app, sender, message, &mut outcome);
+        return Ok(outcome);
+    }
+    let mut session = select_session(app, sender, batch);
+    outcome.session.clone_from(&session);
+    let lone_connect = batch.len() == 1 && is_connect(batch);
+    if let Some(session) = session.as_ref().filter(|_| sender.carrier == Carrier::Poll) {
+        outcome.request = (!lone_connect).then(|| session.begin_request());
+    }
+    // Fired when the batch is done, so that a burst wakes each receiver once.
+    let mut wakes = Wakes::default();
+    for message in batch {
+        let mut turn = Turn { app, sender, message, lone_connect, outcome: &mut outcome };
+        turn.take(&mut session, &mut wakes).await;
+    }
+    Ok(outcome)
+}
+
+/// Publishes a message and waits until it is in every matching mailbox.
+///
+/// # Errors
+/// Those of [`Broker::publish`].
+pub(super) async fn publish(
+    app: &App,
+    publisher: Option<&Session>,
+    channel: &ChannelName,
+    payload: Payload<'_>,
+    wakes: &mut Wakes,
+) -> Result<(), Refusal> {
+    match Broker::publish(&app.broker, publisher, channel, payload)? {
+        Published::Walk(mut delivery) => loop {
+            match delivery.step(wakes) {
+                Progress::Done => return Ok(()),
+                // The rest belongs to other publishers: this one need not wait for it.
+                Progress::Others => {
+                    app.tasks.spawn(finish(delivery));
+                    return Ok(());
+                }
+                Progress::More => {
+                    wakes.fire();
+                    yield_now().await;
+                }
+            }
+        },
+        Published::Behind(delivered) => {
+            wakes.fire();
+            delivered.await;
+            Ok(())
+        }
+    }
+}
+
+async fn finish(mut delivery: Delivery) {
+    let mut wakes = Wakes::default();
+    while delivery.step(&mut wakes) != Progress::Done {
+        wakes.fire();
+        yield_now().await;
+    }
+}
+
+/// Opens a session (protocol.md 15-29).
+fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome: &mut Outcome) {
+    let types = app.connection_types.as_slice();
+    let common = message
+        .connection_types
+        .as_ref()
+        .is_none_or(|offered| offered.iter().any(|name| types.contains(&name.as_ref())));
+    let opened = if !message.id.is_valid() {
+        Err(Refusal::MessageIdInvalid)
+    } else if !common {
+        Err(Refusal::HandshakeFailed)
+    } else {
+        new_session_id().and_then(|id| app.broker.handshake(id, sender.browser, clock::now()))
+    };
+    let id = message.id.echo();
+    let reply = Reply { channel: Some(HANDSHAKE), id, ..Reply::default() };
+    match opened {
+        Ok(session) => {
+            report::handshake(app, &session, sender.carrier);
+            let mut advice = regular_advice(app, app.config.session.interval);
+            advice.max_interval =
+                app.config.session.handshake_reconnect.then_some(app.config.session.max_interval);
+            let client_id = session.id().client_id();
+            let fields = HandshakeFields { client_id: &client_id, connection_types: types };
+            let (advice, handshake) = (Some(advice), Some(fields));
+            Reply { successful: true, advice, handshake, ..reply }.write(&mut outcome.replies);
+            outcome.session = Some(session);
+            outcome.opened = true;
+        }
+        Err(refusal) => {
+            report::refused(app, HANDSHAKE, None, refusal);
+            // Without room the client may try again later; otherwise it had better not.
+            outcome.overloaded = refusal == Refusal::Overloaded;
+            let pause = if sender.counts_seconds { Duration::ZERO } else { jitter(RETRY_SPREAD) };
+            let again = Advice { interval: Some(pause), ..START_ANEW };
+            let advice = if outcome.overloaded { again } else { STOP };
+            let (error, advice) = (Some(refusal), Some(advice));
+            Reply { error, advice, ..reply }.write(&mut outcome.replies);
+        }
+    }
+}
+
+/// The session of a batch: the one that its first message names, if the sender may use it
+/// (protocol.md 88, 89, 99).
+fn select_session(app: &App, sender: &Sender<'_>, batch: &[Message<'_>]) -> Option<Arc<Session>> {
+    let client_id = batch.first()?.client_id.as_text()?;
+    if let Some(bound) = sender.bound {
+        let session = app.broker.session(client_id)?;
+        return (session.id() == bound.id()).then_some(session);
+    }
+    let over_http = sender.carrier == Carrier::Poll;
+    if !over_http && app.config.transports.websocket.handshake_per_connection {
+        return None;
+    }
+    app.broker.session(client_id).filter(|session| app.admits(session, sender.cookies, over_http))
+}
+
+fn is_connect(batch: &[Message<'_>]) -> bool {
+    batch.iter().any(|message| message.channel.as_deref() == Some(CONNECT))
+}
+
+/// 128 random bits (protocol.md 22).
+fn new_session_id() -> Result<SessionId, Refusal> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| Refusal::Overloaded)?;
+    Ok(SessionId::from_bytes(random))
+}
+
+/// One message of a batch.
+struct Turn<'a, 'm> {
+    app: &'a Arc<App>,
+    sender: &'a Sender<'a>,
+    message: &'a Message<'m>,
+    lone_connect: bool,
+    outcome: &'a mut Outcome,
+}
+
+impl Turn<'_, '_> {
+    /// Carries the message out and writes its reply. `session` becomes `None` with a disconnect.
+    async fn take(&mut self, session: &mut Option<Arc<Session>>, wakes: &mut Wakes) {
+        let name = match self.name() {
+            Ok(name) => name,
+            Err(refusal) => return self.refuse(refusal, None),
+        };
+        let own = |session: &Arc<Session>| {
+            self.message.client_id.as_text().and_then(SessionId::parse) == Some(session.id())
+        };
+        let Some(current) = session.clone().filter(own) else {
+            let advice = (name.as_str() == CONNECT).then_some(START_ANEW);
+            return self.refuse(Refusal::SessionUnknown, advice);
+        };
+        match name.as_str() {
+            CONNECT => self.connect(&current),
+            SUBSCRIBE => self.each_subscription(&current, true),
+            UNSUBSCRIBE => self.each_subscription(&current, false),
+            DISCONNECT => {
+                self.app.broker.end(&current, Cause::Client);
+                self.outcome.disconnected = true;
+                *session = None;
+                self.succeed();
+            }
+            _ => match self.publish(&current, &name, wakes).await {
+                Ok(()) => self.succeed(),
+                Err(refusal) => self.refuse(refusal, None),
+            },
+        }
+        if name.as_str() != CONNECT {
+            self.app.broker.touch(&current, clock::now());
+        }
+    }
+
+    /// The channel of the message, after the checks of protocol.md 12.
+    fn name(&self) -> Result<ChannelName, Refusal> {
+        let channel = self.message.channel.as_deref().ok_or(Refusal::ChannelMissing)?;
+        let name = ChannelName::parse(channel, self.app.limits.name)
+            .map_err(|_| Refusal::ChannelInvalid)?;
+        if self.message.id.is_valid() { Ok(name) } else { Err(Refusal::MessageIdInvalid) }
+    }
+
+    fn connect(&mut self, session: &Arc<Session>) {
+        let advice = self.message.advice.unwrap_or_default();
+        let request = ConnectRequest {
+            id: self.message.id.echo(),
+            timeout: advice.timeout,
+            interval: advice.interval,
+            counts_seconds: self.sender.counts_seconds,
+        };
+        let carrier = self.sender.carrier;
+        let mut connect = Connect::begin(self.app, session, carrier, request);
+        // Over HTTP only a connect alone in its request is held (protocol.md 38); a WebSocket whose
+        // queue has something answers at once as well (39).
+        let may_hold = match carrier {
+            Carrier::Socket => session.queued() == 0,
+            Carrier::Poll | Carrier::None => self.lone_connect,
+        };
+        if !may_hold {
+            connect.hold = Duration::ZERO;
+        }
+        if connect.hold.is_zero() {
+            self.separate();
+            connect.write_reply(Release::Due, &mut self.outcome.replies);
+        }
+        self.outcome.connect = Some(connect);
+    }
+
+    fn each_subscription(&mut self, session: &Arc<Session>, subscribe: bool) {
+        let names = match &self.message.subscription.value {
+            Names::Absent => return self.refuse(Refusal::SubscriptionMissing, None),
+            Names::Invalid => return self.refuse(Refusal::SubscriptionInvalid, None),
+            Names::TooMany => {
+                let reason = "subscription_limit";
+                return self.refuse(Refusal::SubscribeDenied { reason }, None);
+            }
+            Names::One(name) => std::slice::from_ref(name),
+            Names::Many(names) => names.as_slice(),
+        };
+        if names.is_empty() {
+            return self.refuse(Refusal::SubscriptionInvalid, None);
+        }
+        // In order, up to the first refusal; what went before stays (protocol.md 67).
+        for name in names {
+            let done = ChannelName::parse(name, self.app.limits.name)
+                .map_err(|_| Refusal::SubscriptionInvalid)
+                .and_then(|name| match subscribe {
+                    true => self.app.broker.subscribe(session, &name),
+                    false => self.app.broker.unsubscribe(session, &name),
+                });
+            if let Err(refusal) = done {
+                return self.refuse(refusal, None);
+            }
+        }
+        self.succeed();
+    }
+
+    async fn publish(
+        &self,
+        session: &Session,
+        channel: &ChannelName,
+        wakes: &mut Wakes,
+    ) -> Result<(), Refusal> {
+        let message = self.message;
+        let data = message.data.ok_or(Refusal::DataMissing)?;
+        if channel.kind() == Kind::Service {
+            return Ok(());
+        }
+        let payload = Payload { data, ext: message.ext, extra: &message.extra };
+        publish(self.app, Some(session), channel, payload, wakes).await
+    }
+
+    fn succeed(&mut self) {
+        self.write(None, None);
+    }
+
+    fn refuse(&mut self, refusal: Refusal, advice: Option<Advice>) {
+        let channel = self.message.channel.as_deref().unwrap_or_default();
+        report::refused(self.app, channel, self.outcome.session.as_deref(), refusal);
+        self.write(Some(refusal), advice);
+    }
+
+    fn write(&mut self, error: Option<Refusal>, advice: Option<Advice>) {
+        self.separate();
+        Reply {
+            channel: self.message.channel.as_deref(),
+            id: self.message.id.echo(),
+            successful: error.is_none(),
+            error,
+            subscription: self.message.subscription.raw,
+            advice,
+            handshake: None,
+        }
+        .write(&mut self.outcome.replies);
+    }
+
+    fn separate(&mut self) {
+        if !self.outcome.replies.is_empty() {
+            self.outcome.replies.push(b',');
+        }
+    }
+}
+
+/// Over so long the clients spread that come again after a refused handshake.
+const RETRY_SPREAD: Duration = Duration::from_secs(10);
+
+const HANDSHAKE: &str = "/meta/handshake";
+const CONNECT: &str = "/meta/connect";
+const SUBSCRIBE: &str = "/meta/subscribe";
+const UNSUBSCRIBE: &str = "/meta/unsubscribe";
+const DISCONNECT: &str = "/meta/disconnect";

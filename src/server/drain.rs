@@ -1,0 +1,146 @@
+//! The steps of a graceful stop.
+//!
+//! Held connects and WebSockets are told to come back, spread over time: cometd.js has no jitter of
+//! its own, so the server's advice is what keeps a restart from becoming a stampede.
+//! Source: architecture.md 8; protocol.md 140; reliability.md F5, F16.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::header::HeaderValue;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Connections told to go per second.
+const CLOSES_PER_SECOND: usize = 2_000;
+/// Reconnects per second that the advised intervals aim at.
+const RECONNECTS_PER_SECOND: usize = 500;
+/// The longest interval advised.
+const INTERVAL_MAX: Duration = Duration::from_secs(30);
+
+/// The progress of a stop, as connections see it.
+#[derive(Debug, Default)]
+pub(crate) struct Drain {
+    announced: AtomicBool,
+    token: CancellationToken,
+    plan: OnceLock<Plan>,
+    told: AtomicUsize,
+}
+
+/// What one stopping server did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Clients that were told to come back.
+    pub told: usize,
+    /// Connections still open when time ran out.
+    pub open: usize,
+    /// Messages that still waited in queues.
+    pub unsent: usize,
+    /// From the signal to the end.
+    pub elapsed: Duration,
+    /// A second signal ended it at once.
+    pub aborted: bool,
+}
+
+/// Over how long a given number of clients is spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    closing: Duration,
+    returning: Duration,
+}
+
+impl Plan {
+    fn new(sessions: usize) -> Self {
+        let over = |rate: usize| Duration::from_secs_f64(sessions as f64 / rate as f64);
+        Self {
+            closing: over(CLOSES_PER_SECOND),
+            returning: over(RECONNECTS_PER_SECOND).min(INTERVAL_MAX),
+        }
+    }
+}
+
+impl Drain {
+    /// Turns `/readyz` to 503 while everything still works.
+    pub(crate) fn announce(&self) {
+        self.announced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop has been announced.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.announced.load(Ordering::Relaxed)
+    }
+
+    /// Begins to send `sessions` clients away.
+    pub(crate) fn begin(&self, sessions: usize) {
+        self.plan.get_or_init(|| Plan::new(sessions));
+        self.token.cancel();
+    }
+
+    /// Whether clients are being sent away.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits until it is this connection's turn to go; returns the interval to advise.
+    pub(crate) async fn begun(&self) -> Duration {
+        self.token.cancelled().await;
+        let plan = self.plan.get().copied().unwrap_or_else(|| Plan::new(0));
+        sleep(jitter(plan.closing)).await;
+        self.told.fetch_add(1, Ordering::Relaxed);
+        jitter(plan.returning)
+    }
+
+    /// Waits for the beginning only: for connections that have nobody to tell.
+    pub(crate) async fn begins(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Clients told so far.
+    pub(crate) fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
+    }
+}
+
+/// A random `Retry-After` of 2 to 10 seconds.
+pub(super) fn retry_after() -> HeaderValue {
+    HeaderValue::from(2 + jitter(Duration::from_secs(8)).as_secs())
+}
+
+/// A random time up to `spread`, in whole milliseconds.
+pub(super) fn jitter(spread: Duration) -> Duration {
+    let mut random = [0; 4];
+    // Without randomness everybody comes at once, which is bad but no reason to fail.
+    let share = match getrandom::fill(&mut random) {
+        Ok(()) => f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX),
+        Err(_) => 0.0,
+    };
+    Duration::from_millis(spread.mul_f64(share).as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_spread_over_their_number_by_the_rate() {
+        let plan = Plan::new(10_000);
+        assert_eq!(plan.closing, Duration::from_secs(5));
+        assert_eq!(plan.returning, Duration::from_secs(20));
+        assert_eq!(Plan::new(100_000).returning, INTERVAL_MAX);
+        assert_eq!(Plan::new(0).closing, Duration::ZERO);
+    }
+
+    #[test]
+    fn jitter_stays_within_its_spread() {
+        let spread = Duration::from_millis(20);
+        for _ in 0..100 {
+            assert!(jitter(spread) <= spread);
+        }
+        assert_eq!(jitter(Duration::ZERO), Duration::ZERO);
+    }
+}

@@ -1,0 +1,120 @@
+//! Bayeux for the program that the broker runs in: publish and subscribe without a connection.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::{app::App, clock, dispatch::publish};
+use crate::{
+    bayeux::{ChannelName, Frame, InvalidName, Refusal},
+    broker::{Carrier, Cause, Generation, Payload, Ready, Session, SessionId, Take, Wakes},
+};
+
+/// Publishes to a running server and subscribes to it; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    app: Arc<App>,
+}
+
+/// Why a call was refused; the caller is at fault, except for `503::overloaded`.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Not a channel name.
+    #[error("{0}")]
+    Name(#[from] InvalidName),
+    /// Refused as a client's message would be.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The system has no random bytes.
+    #[error("the system's random source does not work")]
+    Random,
+}
+
+impl Handle {
+    pub(super) const fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// Publishes `data` and waits until it is in the queue of every matching session.
+    ///
+    /// # Errors
+    /// A bad channel name, or a refusal as for a client.
+    pub async fn publish(&self, channel: &str, data: &RawValue) -> Result<(), PublishError> {
+        let channel = ChannelName::parse(channel, self.app.limits.name)?;
+        let mut wakes = Wakes::default();
+        publish(&self.app, None, &channel, Payload::from(data), &mut wakes).await?;
+        Ok(())
+    }
+
+    /// Subscribes to a channel or pattern. The bounds of `[session.queue]` hold here too: whoever
+    /// does not read loses the subscription.
+    ///
+    /// # Errors
+    /// A bad channel name, or a refusal as for a client.
+    pub fn subscribe(&self, channel: &str) -> Result<Subscription, PublishError> {
+        let channel = ChannelName::parse(channel, self.app.limits.name)?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| PublishError::Random)?;
+        let now = clock::now();
+        let session = self.app.broker.handshake(SessionId::from_bytes(random), None, now)?;
+        let (_, generation) = self.app.broker.connect(&session, Carrier::Socket, now);
+        let subscription =
+            Subscription { app: Arc::clone(&self.app), session, generation, ready: Vec::new() };
+        self.app.broker.subscribe(&subscription.session, &channel)?;
+        Ok(subscription)
+    }
+}
+
+/// Messages of one channel or pattern; ends when dropped.
+pub struct Subscription {
+    app: Arc<App>,
+    session: Arc<Session>,
+    generation: Generation,
+    /// Taken from the queue, newest first.
+    ready: Vec<Frame>,
+}
+
+/// A message as a subscriber receives it.
+#[derive(Debug, Clone)]
+pub struct Message(Frame);
+
+impl Message {
+    /// The channel that it was published to.
+    #[must_use]
+    pub fn channel(&self) -> &ChannelName {
+        self.0.channel()
+    }
+
+    /// The whole message as JSON: `{"channel":…,"data":…}`.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        self.0.object()
+    }
+}
+
+impl Subscription {
+    /// Waits for the next message; `None` when the subscription has ended because its queue
+    /// overflowed. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(frame) = self.ready.pop() {
+                return Some(Message(frame));
+            }
+            match self.session.signal(self.generation).await {
+                Ready::Messages => {
+                    if let Some(mut batch) = self.session.take(self.generation, Take::WRITE) {
+                        self.ready.extend(batch.frames().iter().rev().cloned());
+                        batch.settle();
+                    }
+                }
+                Ready::Superseded | Ready::Ended(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.app.broker.end(&self.session, Cause::Client);
+    }
+}

@@ -1,0 +1,170 @@
+//! long-polling and callback-polling: a request, perhaps held, and its response.
+//!
+//! A response carries everything that waits for the session, first the deliveries, then the replies.
+//! A `/meta/connect` alone in its request is held until messages come, its time is up, another
+//! carrier takes over, the session ends or the server stops.
+//! Source: protocol.md 9, 31-48, 57-60, 75-97.
+
+use std::{borrow::Cow, sync::Arc};
+
+use hyper::{HeaderMap, StatusCode};
+use tokio::{select, task::yield_now, time::sleep};
+
+use super::{
+    app::App,
+    body::Body,
+    connect::{Connect, Release},
+    cookie::Presented,
+    dispatch::{Outcome, Sender, dispatch},
+    report,
+};
+use crate::{
+    bayeux::{Message, parse_batch},
+    broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Take},
+};
+
+/// Who polls.
+pub(super) struct Poller {
+    pub(super) cookies: Presented,
+    /// The browser that a new session is bound to.
+    pub(super) browser: BrowserId,
+    /// The client takes `advice.interval` for seconds (protocol.md 140).
+    pub(super) counts_seconds: bool,
+    /// Answer by calling this function: callback-polling.
+    pub(super) callback: Option<String>,
+}
+
+/// The answer to a poll.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Body,
+    /// A handshake opened a session: the response sets the browser cookie if none was presented.
+    pub(super) opened: bool,
+    /// A handshake was refused for want of room.
+    pub(super) overloaded: bool,
+}
+
+impl Poller {
+    /// Whether a request's user agent takes `advice.interval` for seconds (protocol.md 140).
+    pub(super) fn counts_seconds(headers: &HeaderMap) -> bool {
+        headers
+            .get(hyper::header::USER_AGENT)
+            .is_some_and(|agent| memchr::memmem::find(agent.as_bytes(), b"aiohttp").is_some())
+    }
+
+    /// Processes the batches of one request; `texts` is one body, or each `message` of a GET.
+    pub(super) async fn poll(self, app: &Arc<App>, texts: &[Cow<'_, [u8]>]) -> Answer {
+        let mut batch: Vec<Message<'_>> = Vec::new();
+        for text in texts {
+            match parse_batch(text, &app.limits) {
+                Ok(messages) if batch.len() + messages.len() <= app.limits.batch => {
+                    batch.extend(messages);
+                }
+                Ok(_) => return bad_request(&format!("more than {} messages", app.limits.batch)),
+                Err(error) => {
+                    report::bad_request(app, "json", &error);
+                    return bad_request(&error.to_string());
+                }
+            }
+        }
+        let sender = Sender {
+            carrier: Carrier::Poll,
+            cookies: &self.cookies,
+            browser: Some(self.browser),
+            bound: None,
+            counts_seconds: self.counts_seconds,
+        };
+        // Boxed: a held poll keeps only what it needs, not the room of a whole dispatch.
+        match Box::pin(dispatch(app, &sender, &batch)).await {
+            Ok(outcome) => {
+                drop(batch);
+                self.respond(app, outcome).await
+            }
+            Err(error) => bad_request(&error.to_string()),
+        }
+    }
+
+    async fn respond(&self, app: &Arc<App>, outcome: Outcome) -> Answer {
+        let Outcome { connect, mut replies, request, opened, overloaded, .. } = outcome;
+        let Some(mut connect) = connect else {
+            // Over callback-polling only connects deliver (protocol.md 59, 97).
+            let batch = request.filter(|_| self.callback.is_none()).and_then(|own| own.take());
+            let answer = self.answer(opened, batch, &replies, None);
+            return Answer { opened, overloaded, ..answer };
+        };
+        if !connect.hold.is_zero() {
+            let release = self.hold(app, &connect).await;
+            let Some(release) = release else { return superseded() };
+            connect.write_reply(release, &mut replies);
+        }
+        let batch = connect.session().take(connect.generation(), Take::ALL);
+        self.answer(false, batch, &replies, Some(connect))
+    }
+
+    /// Waits for a reason to answer; `None`: a newer connect has taken over.
+    async fn hold(&self, app: &App, connect: &Connect) -> Option<Release> {
+        let slot = self.hold_slot(app, connect);
+        if slot.is_err() {
+            sleep(connect.delay()).await;
+            return Some(Release::TooManyHolds);
+        }
+        let ready = select! {
+            ready = connect.session().signal(connect.generation()) => ready,
+            () = sleep(connect.hold) => return Some(Release::Due),
+            pause = app.drain.begun() => return Some(Release::Drain(pause)),
+        };
+        match ready {
+            Ready::Superseded => None,
+            Ready::Ended(cause) => Some(Release::Ended(cause)),
+            Ready::Messages => {
+                // Lets a burst that has just begun arrive in the same response.
+                yield_now().await;
+                Some(Release::Due)
+            }
+        }
+    }
+
+    /// Counts the hold for its browser; `Err` if it has too many.
+    fn hold_slot(&self, app: &App, connect: &Connect) -> Result<Option<HoldSlot>, ()> {
+        match connect.session().browser().filter(|_| self.cookies.any) {
+            Some(browser) => app.broker.hold_for(browser).map(Some).ok_or(()),
+            None => Ok(None),
+        }
+    }
+
+    fn answer(
+        &self,
+        handshake: bool,
+        batch: Option<Batch>,
+        replies: &[u8],
+        connect: Option<Connect>,
+    ) -> Answer {
+        let body = match &self.callback {
+            Some(callback) => Body::script(callback, batch, replies, connect),
+            None if handshake => Body::messages(replies, batch, &[], connect),
+            None => Body::messages(&[], batch, replies, connect),
+        };
+        Answer { status: StatusCode::OK, body, opened: false, overloaded: false }
+    }
+}
+
+/// An older connect fails with 500 and an empty body; Chrome repeats a 408 by itself
+/// (protocol.md 41).
+fn superseded() -> Answer {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Answer { status, body: Body::default(), opened: false, overloaded: false }
+}
+
+/// Says what is wrong and what right looks like (protocol.md 85).
+fn bad_request(problem: &str) -> Answer {
+    let text =
+        format!("{problem}\nA Bayeux request is a JSON array of messages, such as\n{EXAMPLE}\n");
+    Answer {
+        status: StatusCode::BAD_REQUEST,
+        body: Body::text(text),
+        opened: false,
+        overloaded: false,
+    }
+}
+
+const EXAMPLE: &str = r#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;

@@ -1,0 +1,287 @@
+//! From a request to its handler.
+//!
+//! One URL serves POST, GET and the WebSocket upgrade, because clients only replace the scheme; any
+//! path below a Bayeux path is the same (protocol.md 82, 143). Everything else is a static file or
+//! a 404 that names the Bayeux paths.
+
+use std::{borrow::Cow, sync::Arc};
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use tokio::time::timeout;
+
+use super::{
+    app::App,
+    body::Body,
+    files::Files,
+    forwarded::Scheme,
+    http::Http,
+    origin::{self, RequestKind, Verdict},
+    polling::{Answer, Poller},
+    report,
+    websocket::upgrade,
+};
+use crate::config::Transport;
+
+/// Answers one request of the main listener.
+pub(super) async fn respond(
+    http: &Http,
+    files: Option<&Files>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    if let Err((status, problem)) = check_head(http, &request) {
+        return text(status, problem);
+    }
+    if !is_bayeux(&http.app, request.uri().path()) {
+        return elsewhere(&http.app, files, &request).await;
+    }
+    let scheme = http.app.proxies.client(http.peer.ip(), request.headers()).scheme;
+    match *request.method() {
+        Method::POST => poll(http, request, scheme).await,
+        Method::GET if upgrade::is_upgrade(request.headers()) => {
+            upgrade::respond(http, request, scheme)
+        }
+        Method::GET => script(http, &request, scheme).await,
+        Method::OPTIONS => match http.app.origins.preflight(request.headers(), scheme) {
+            Ok(response) => bayeux(response.map(|()| Body::default())),
+            Err(problem) => text(StatusCode::FORBIDDEN, problem),
+        },
+        _ => {
+            let mut response =
+                text(StatusCode::METHOD_NOT_ALLOWED, "Bayeux uses POST, GET and OPTIONS\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, OPTIONS"));
+            response
+        }
+    }
+}
+
+/// long-polling.
+async fn poll(http: &Http, request: Request<Incoming>, scheme: Scheme) -> Response<Body> {
+    let app = &http.app;
+    if !app.offers(Transport::LongPolling) {
+        return text(StatusCode::BAD_REQUEST, "the transport long-polling is not enabled\n");
+    }
+    let verdict = app.origins.check(RequestKind::Post, request.headers(), scheme);
+    if let Verdict::Refused(problem) = verdict {
+        return text(StatusCode::FORBIDDEN, problem);
+    }
+    let (head, body) = request.into_parts();
+    let mut response = match read(app, body).await {
+        Ok(bytes) => {
+            let texts = [Cow::Borrowed(bytes.as_slice())];
+            answer(app, &head.headers, scheme, None, &texts, JSON).await
+        }
+        // What is left of the body is not read, so the connection is of no further use.
+        Err((status, problem)) => closing(text(status, problem)),
+    };
+    if let Verdict::Allowed(page) = &verdict {
+        origin::cors(page, response.headers_mut());
+    }
+    bayeux(response)
+}
+
+/// callback-polling: a GET by a `<script>` element (protocol.md 95-97).
+async fn script(http: &Http, request: &Request<Incoming>, scheme: Scheme) -> Response<Body> {
+    let app = &http.app;
+    if !app.offers(Transport::CallbackPolling) {
+        return text(StatusCode::BAD_REQUEST, "a GET here has to be a WebSocket upgrade\n");
+    }
+    let verdict = app.origins.check(RequestKind::Jsonp, request.headers(), scheme);
+    if let Verdict::Refused(problem) = verdict {
+        return text(StatusCode::FORBIDDEN, problem);
+    }
+    let parameter = app.config.transports.callback_polling.parameter.as_str();
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let (mut callbacks, mut messages) = (Vec::new(), Vec::new());
+    for (name, value) in form_urlencoded::parse(query) {
+        if name == parameter {
+            callbacks.push(value);
+        } else if name == "message" {
+            messages.push(match value {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            });
+        }
+    }
+    let callback = match callbacks.as_slice() {
+        [name] if is_callback(name) => name.clone().into_owned(),
+        _ => {
+            let problem = format!(
+                "callback-polling needs one parameter '{parameter}': dotted identifiers, at most \
+                 {CALLBACK_BYTES_MAX} characters\n"
+            );
+            return bayeux(text(StatusCode::BAD_REQUEST, problem));
+        }
+    };
+    if messages.is_empty() {
+        let problem = "callback-polling needs a parameter 'message' with Bayeux messages\n";
+        return bayeux(text(StatusCode::BAD_REQUEST, problem));
+    }
+    let headers = request.headers();
+    let mut response = answer(app, headers, scheme, Some(callback), &messages, SCRIPT).await;
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    bayeux(response)
+}
+
+/// Has the messages processed and dresses the answer.
+async fn answer(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    scheme: Scheme,
+    callback: Option<String>,
+    texts: &[Cow<'_, [u8]>],
+    content_type: HeaderValue,
+) -> Response<Body> {
+    let cookies = app.cookies.presented(headers);
+    let (browser, set_cookie) = match cookies.ids.first() {
+        Some(known) => (*known, None),
+        None => {
+            let secure = scheme == Scheme::Https;
+            let (browser, cookie) = app.cookies.issue(secure, origin::is_cross_site(headers));
+            (browser, Some(cookie))
+        }
+    };
+    let poller =
+        Poller { counts_seconds: Poller::counts_seconds(headers), cookies, browser, callback };
+    let Answer { status, body, opened, overloaded } = poller.poll(app, texts).await;
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let reply = response.headers_mut();
+    let text = status == StatusCode::BAD_REQUEST;
+    reply.insert(CONTENT_TYPE, if text { TEXT } else { content_type });
+    if let Some(cookie) = set_cookie.filter(|_| opened) {
+        reply.insert(SET_COOKIE, cookie);
+    }
+    if overloaded {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(RETRY_AFTER, super::drain::retry_after());
+    }
+    response
+}
+
+/// Reads a request body within its bounds of size and time.
+async fn read(app: &App, body: Incoming) -> Result<Vec<u8>, (StatusCode, String)> {
+    let limits = &app.config.limits;
+    let too_large = || {
+        let limit = limits.message_size;
+        let problem = format!("the body is larger than {limit} bytes (limits.message_size)\n");
+        report::bad_request(app, "size", &problem.trim_end());
+        (StatusCode::PAYLOAD_TOO_LARGE, problem)
+    };
+    if body.size_hint().lower() > limits.message_size as u64 {
+        return Err(too_large());
+    }
+    let collected = Limited::new(body, limits.message_size).collect();
+    match timeout(limits.body_timeout, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body is not complete\n".to_owned())),
+        Err(_) => {
+            let seconds = limits.body_timeout.as_secs();
+            let problem = format!("the body did not arrive within {seconds} s\n");
+            Err((StatusCode::REQUEST_TIMEOUT, problem))
+        }
+    }
+}
+
+/// Bounds that hyper does not have (architecture.md 12).
+fn check_head(http: &Http, request: &Request<Incoming>) -> Result<(), (StatusCode, String)> {
+    let limits = &http.app.config.limits;
+    let uri = request.uri();
+    let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if uri_bytes > limits.uri_bytes {
+        let problem = format!("the URI is longer than {} bytes\n", limits.uri_bytes);
+        return Err((StatusCode::URI_TOO_LONG, problem));
+    }
+    let header_bytes: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_PUNCTUATION)
+        .sum();
+    if header_bytes > limits.header_bytes {
+        let problem = format!("the headers are longer than {} bytes\n", limits.header_bytes);
+        return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem));
+    }
+    Ok(())
+}
+
+fn is_bayeux(app: &App, path: &str) -> bool {
+    app.config.server.paths.iter().any(|prefix| {
+        path.strip_prefix(prefix.trim_end_matches('/'))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+async fn elsewhere(
+    app: &App,
+    files: Option<&Files>,
+    request: &Request<Incoming>,
+) -> Response<Body> {
+    if let Some(files) = files {
+        let (method, path) = (request.method(), request.uri().path());
+        return files.serve(method, path, request.headers()).await.map(Body::from);
+    }
+    let paths = app.config.server.paths.join(" ");
+    text(StatusCode::NOT_FOUND, format!("nothing here; Bayeux clients connect to: {paths}\n"))
+}
+
+/// A callback is what may stand before a parenthesis in script, and nothing else.
+fn is_callback(name: &str) -> bool {
+    let is_identifier = |part: &str| {
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '$';
+        part.starts_with(letter) && part.chars().all(|c| letter(c) || c.is_ascii_digit())
+    };
+    name.len() <= CALLBACK_BYTES_MAX && name.split('.').all(is_identifier)
+}
+
+/// What every Bayeux response carries, lest a proxy cache or hold it back (protocol.md 141).
+fn bayeux(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+pub(super) fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript;charset=UTF-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// nginx's word for "pass it on as it comes".
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// CometD's bound (protocol.md 95).
+const CALLBACK_BYTES_MAX: usize = 64;
+/// Colon, space and line end of a header line.
+const HEADER_PUNCTUATION: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::is_callback;
+
+    #[test]
+    fn only_dotted_identifiers_are_callbacks() {
+        for good in ["f", "_cometd._jsonp_0", "$.a1", &"a".repeat(64)] {
+            assert!(is_callback(good), "{good}");
+        }
+        for bad in ["", ".", "a.", "1a", "a(b)", "a b", "a-b", "alert//", "ä", &"a".repeat(65)] {
+            assert!(!is_callback(bad), "{bad}");
+        }
+    }
+}

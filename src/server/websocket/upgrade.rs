@@ -1,0 +1,213 @@
+//! The opening handshake: from a GET to a WebSocket connection of its own.
+//!
+//! Source: RFC 6455 4.2; protocol.md 87, 98, 106-108.
+
+use std::sync::Arc;
+
+use hyper::{
+    HeaderMap, Request, Response, StatusCode, Version,
+    body::Incoming,
+    header::{
+        CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
+    },
+    upgrade::{OnUpgrade, Upgraded as HyperUpgraded},
+};
+use hyper_util::rt::TokioIo;
+use tracing::debug;
+
+use super::{
+    Upgraded,
+    io::{Socket, SocketOptions},
+    serve,
+};
+use crate::{
+    config::Transport,
+    server::{
+        app::App,
+        body::Body,
+        forwarded::Scheme,
+        http::Http,
+        listen::{Permit, Timed},
+        origin::{self, RequestKind, Verdict},
+        polling::Poller,
+        route::text,
+    },
+    ws,
+};
+
+/// Whether a GET asks for a WebSocket.
+pub(in crate::server) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    })
+}
+
+/// Answers the request with 101 and starts the connection's task, or says what is wrong with it.
+pub(in crate::server) fn respond(
+    http: &Http,
+    mut request: Request<Incoming>,
+    scheme: Scheme,
+) -> Response<Body> {
+    let app = &http.app;
+    if !app.offers(Transport::WebSocket) {
+        return text(StatusCode::BAD_REQUEST, "the transport websocket is not enabled\n");
+    }
+    if let Verdict::Refused(problem) =
+        app.origins.check(RequestKind::Upgrade, request.headers(), scheme)
+    {
+        return text(StatusCode::FORBIDDEN, problem);
+    }
+    let agreed = match agree(app, &request) {
+        Ok(agreed) => agreed,
+        Err(refused) => return refused.response(),
+    };
+    let headers = request.headers();
+    let cookies = app.cookies.presented(headers);
+    let counts_seconds = Poller::counts_seconds(headers);
+    let (browser, set_cookie) = match cookies.ids.first() {
+        Some(known) => (*known, None),
+        None => {
+            let secure = scheme == Scheme::Https;
+            let (browser, cookie) = app.cookies.issue(secure, origin::is_cross_site(headers));
+            (browser, Some(cookie))
+        }
+    };
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let reply = response.headers_mut();
+    reply.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    reply.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    reply.insert(SEC_WEBSOCKET_ACCEPT, agreed.accept);
+    reply.extend(agreed.protocol.map(|name| (SEC_WEBSOCKET_PROTOCOL, name)));
+    reply.extend(agreed.extensions.map(|value| (SEC_WEBSOCKET_EXTENSIONS, value)));
+    reply.extend(set_cookie.map(|cookie| (SET_COOKIE, cookie)));
+
+    let upgrade = hyper::upgrade::on(&mut request);
+    let upgraded = Upgraded { cookies, browser, counts_seconds };
+    let permit = Arc::clone(&http.permit);
+    app.tasks.spawn(begin(Arc::clone(app), upgrade, agreed.options, upgraded, permit));
+    response
+}
+
+/// Takes the socket from hyper once the 101 is written. `permit` stays until the socket is closed.
+async fn begin(
+    app: Arc<App>,
+    upgrade: OnUpgrade,
+    options: SocketOptions,
+    upgraded: Upgraded,
+    permit: Arc<Permit>,
+) {
+    match upgrade.await.map(HyperUpgraded::downcast::<TokioIo<Timed>>) {
+        Ok(Ok(parts)) => {
+            let stream = parts.io.into_inner().into_inner();
+            let socket = Socket::new(stream, &parts.read_buf, &options);
+            drop((parts.read_buf, options));
+            serve(app, socket, upgraded).await;
+        }
+        Ok(Err(_)) => debug!("an upgraded connection is not one of our streams"),
+        Err(error) => debug!(%error, "upgrade failed"),
+    }
+    drop(permit);
+}
+
+/// What both sides settle in the opening handshake.
+struct Agreed {
+    accept: HeaderValue,
+    protocol: Option<HeaderValue>,
+    extensions: Option<HeaderValue>,
+    options: SocketOptions,
+}
+
+/// Why an upgrade is refused.
+enum Refused {
+    Bad(&'static str),
+    Version,
+    Protocol(String),
+}
+
+impl Refused {
+    fn response(self) -> Response<Body> {
+        match self {
+            Self::Bad(problem) => text(StatusCode::BAD_REQUEST, problem),
+            Self::Version => {
+                let mut response =
+                    text(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is needed\n");
+                let version = HeaderValue::from_static("13");
+                response.headers_mut().insert(SEC_WEBSOCKET_VERSION, version);
+                response
+            }
+            Self::Protocol(name) => {
+                let problem = format!("the sub-protocol '{name}' has to be offered\n");
+                text(StatusCode::BAD_REQUEST, problem)
+            }
+        }
+    }
+}
+
+fn agree(app: &App, request: &Request<Incoming>) -> Result<Agreed, Refused> {
+    let headers = request.headers();
+    if request.version() != Version::HTTP_11 || !names(headers, &CONNECTION).any(is_upgrade_token) {
+        return Err(Refused::Bad("a WebSocket upgrade needs HTTP/1.1 and Connection: Upgrade\n"));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes) != Some(b"13") {
+        return Err(Refused::Version);
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).and_then(|value| value.to_str().ok());
+    let accept = key
+        .and_then(ws::accept_key)
+        .and_then(|accept| HeaderValue::try_from(accept).ok())
+        .ok_or(Refused::Bad("Sec-WebSocket-Key has to be 16 bytes in base64\n"))?;
+    let deflate = app.config.transports.websocket.compression.then(|| {
+        let offers: Vec<&str> = headers
+            .get_all(SEC_WEBSOCKET_EXTENSIONS)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        ws::deflate::negotiate(&offers)
+    });
+    let deflate = deflate.flatten();
+    let extensions =
+        deflate.as_ref().and_then(|agreed| HeaderValue::try_from(agreed.response.as_str()).ok());
+    Ok(Agreed {
+        accept,
+        protocol: protocol(app, headers)?,
+        extensions,
+        options: SocketOptions {
+            limits: app.decode_limits(),
+            deflate,
+            write_timeout: app.config.limits.write_timeout,
+        },
+    })
+}
+
+/// The sub-protocol: the one that the configuration asks for, else the client's first offer, which
+/// browsers want to see confirmed (protocol.md 106).
+fn protocol(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refused> {
+    let wanted = app.config.transports.websocket.protocol.as_str();
+    let mut offers = names(headers, &SEC_WEBSOCKET_PROTOCOL);
+    let chosen = if wanted.is_empty() {
+        offers.next()
+    } else {
+        let offered = offers.find(|name| *name == wanted);
+        Some(offered.ok_or_else(|| Refused::Protocol(wanted.to_owned()))?)
+    };
+    Ok(chosen.and_then(|name| HeaderValue::from_str(name).ok()))
+}
+
+/// The comma-separated elements of all headers of a name.
+fn names<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .filter(|element| !element.is_empty())
+}
+
+fn is_upgrade_token(token: &str) -> bool {
+    token.eq_ignore_ascii_case("upgrade")
+}
