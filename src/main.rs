@@ -1,3 +1,9 @@
-//! The `bayeuxd` binary.
+//! The `bayeuxd` binary: hands over to [`cli::run`], which knows the exit codes.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

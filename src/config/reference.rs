@@ -65,8 +65,9 @@ pub fn example_file() -> String {
         }
         let _ = writeln!(out, "[{}]", section.name);
         for setting in keys_of(section) {
+            out.push('\n');
             comment(&mut out, setting.doc);
-            let _ = writeln!(out, "# Expected: {}.", setting.allowed());
+            comment(&mut out, &format!("Expected: {}.", setting.allowed()));
             let _ = writeln!(out, "#{} = {}", setting.split().1, default_of(&setting));
         }
     }

@@ -113,6 +113,24 @@ fn a_wrong_value_is_named_with_the_allowed_ones() {
 }
 
 #[test]
+fn values_of_odd_size_and_shape_are_wrong_values() {
+    let huge = error("limits.batch = 99999999999999999999");
+    assert!(huge.starts_with("bayeuxd.toml:1: limits.batch = 99999999999999999999: "), "{huge}");
+    let list = error("limits.batch = [\n  1,\n  2,\n]");
+    assert!(list.starts_with("bayeuxd.toml:1: limits.batch = [ 1, 2, ]: "), "{list}");
+    let long = error(&format!("log.level = \"{}\"", "é".repeat(500)));
+    assert!(long.contains("éé…: expected "), "{long}");
+    let rules = load_all("", &[("BAYEUXD_CHANNELS", "/a/**")], &[]).expect_err("no list");
+    assert!(rules[0].starts_with("environment BAYEUXD_CHANNELS: channels = /a/**: "), "{rules:?}");
+}
+
+#[test]
+fn sections_may_be_inline_or_dotted() {
+    let config = load("limits = { batch = 7 }\nsession.queue.max_messages = 8").unwrap().config;
+    assert_eq!((config.limits.batch, config.session.queue.max_messages), (7, 8));
+}
+
+#[test]
 fn zero_is_refused_in_limits_and_unlimited_says_it() {
     let zeros = settings::settings()
         .iter()

@@ -1,0 +1,108 @@
+//! What a newcomer reads at start: where the broker is, who may connect, what to try next.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+};
+
+use bayeuxd::config::Config;
+
+/// Writes the banner. `main` and `admin` are the addresses that were bound, so a port 0 is told as
+/// what it became.
+pub(super) fn banner(
+    config: &Config,
+    main: &[SocketAddr],
+    admin: Option<SocketAddr>,
+    static_dir: Option<&Path>,
+) -> String {
+    let mut out = format!("bayeuxd {}\n", env!("CARGO_PKG_VERSION"));
+    let paths = config.server.paths.join(" ");
+    let names: Vec<&str> = config.transports.enabled.iter().map(|t| t.name()).collect();
+    for address in main {
+        let _ = writeln!(out, "bayeux   http://{address}   {paths}   {}", names.join(", "));
+    }
+    let near = main.first().copied().map(reachable);
+    if let (Some(dir), Some(near)) = (static_dir, near) {
+        let _ = writeln!(out, "static   http://{near}/   files of {}", dir.display());
+    }
+    if let Some(admin) = admin {
+        let _ = writeln!(out, "admin    http://{admin}   /healthz, /readyz");
+    }
+    let _ = writeln!(out, "{}", who_may_connect(config));
+    if let (Some(near), Some(path)) = (near, config.server.paths.first()) {
+        let _ =
+            writeln!(out, "next: cometd.configure({{url: \"http://{near}{path}\"}}) in your page");
+    }
+    out
+}
+
+fn who_may_connect(config: &Config) -> String {
+    let loopback = config.server.loopback_only();
+    let who = if loopback {
+        "loopback only: no authentication"
+    } else {
+        "anonymous: whoever reaches these addresses may connect"
+    };
+    let origins = &config.server.allowed_origins;
+    let pages = if origins.iter().any(|origin| origin == "*") {
+        "all pages may connect".into()
+    } else if !origins.is_empty() {
+        format!("pages of {} may connect", origins.join(", "))
+    } else if loopback {
+        "pages of loopback origins may connect".into()
+    } else {
+        "pages of the same origin may connect, others by server.allowed_origins".to_owned()
+    };
+    format!("{who}; {pages}")
+}
+
+/// Replaces "all addresses" by one that a browser on this machine can open.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_first_start_shows_where_who_and_what_next() {
+        let config = Config::default();
+        let text =
+            banner(&config, &config.server.listen, config.admin.listen, Some(Path::new("public")));
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "bayeux   http://127.0.0.1:8080   /cometd /bayeux /faye   websocket, long-polling",
+                "static   http://127.0.0.1:8080/   files of public",
+                "admin    http://127.0.0.1:8081   /healthz, /readyz",
+                "loopback only: no authentication; pages of loopback origins may connect",
+                "next: cometd.configure({url: \"http://127.0.0.1:8080/cometd\"}) in your page",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_public_listener_is_told_as_such() {
+        let mut config = Config::default();
+        config.server.listen = vec![address("0.0.0.0:80")];
+        let text = banner(&config, &config.server.listen, None, None);
+        assert!(text.contains("anonymous: whoever"), "{text}");
+        assert!(text.contains("same origin"), "{text}");
+        assert!(text.contains("\"http://127.0.0.1:80/cometd\""), "{text}");
+        config.server.allowed_origins = vec!["https://a.example".into()];
+        let text = banner(&config, &config.server.listen, None, None);
+        assert!(text.contains("pages of https://a.example may connect"), "{text}");
+    }
+}

@@ -1,0 +1,161 @@
+//! `bayeuxd serve`: from arguments to a running broker and back to an exit code.
+
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
+use bayeuxd::{
+    config::{Config, Loaded, Machine},
+    server::{Drained, Server, StartError},
+    telemetry,
+};
+use clap::{Args, ValueEnum};
+use tokio::runtime::{Builder, Runtime};
+use tracing::{info, warn};
+
+use super::{
+    Failure,
+    banner::banner,
+    load::{self, Flag},
+    print, signals,
+};
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Configuration file; without it bayeuxd.toml in the working directory, if there is one.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address of the Bayeux listener (server.listen); can be repeated.
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// Address of the operators' listener (admin.listen); "" for none.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
+    /// Serve the files of this folder too, to try out pages without a web server.
+    #[arg(long = "static", value_name = "DIR")]
+    static_dir: Option<PathBuf>,
+    /// Set a configuration key, like session.timeout=30s; can be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+    /// How much is logged (log.level).
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// The form of a log line (log.format).
+    #[arg(long, value_enum)]
+    log_format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or("expected KEY=VALUE, like session.timeout=30s")?;
+    Ok((parts.0.into(), parts.1.into()))
+}
+
+impl Options {
+    fn flags(&self) -> Vec<Flag> {
+        let flag =
+            |name, key: &str, value: &str| Flag { name, key: key.into(), value: value.into() };
+        let mut flags: Vec<Flag> =
+            self.set.iter().map(|(key, value)| flag("--set", key, value)).collect();
+        if !self.listen.is_empty() {
+            let list = toml::Value::from(self.listen.clone()).to_string();
+            flags.push(flag("--listen", "server.listen", &list));
+        }
+        if let Some(address) = &self.admin {
+            flags.push(flag("--admin", "admin.listen", address));
+        }
+        if let Some(level) = &self.log_level {
+            flags.push(flag("--log-level", "log.level", level));
+        }
+        if let Some(format) = self.log_format {
+            let name = match format {
+                Format::Text => "text",
+                Format::Json => "json",
+            };
+            flags.push(flag("--log-format", "log.format", name));
+        }
+        flags
+    }
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+///
+/// A configuration that cannot be used, an address that cannot be had, or a drain that was cut
+/// short.
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let loaded = load::load(options.config.as_deref(), &options.flags())?;
+    telemetry::init(&loaded.config.log).map_err(failed)?;
+    loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let runtime = runtime(&loaded.config)?;
+    let ended = runtime.block_on(serve(loaded, options.static_dir.as_deref()));
+    // What still runs was told to end; it must not hold up the process.
+    runtime.shutdown_background();
+    finish(&ended?)
+}
+
+async fn serve(loaded: Loaded, static_dir: Option<&Path>) -> Result<Drained, Failure> {
+    // Before the listeners: a signal that comes during start is not lost.
+    let stop = signals::listen().map_err(failed)?;
+    let config = loaded.config.effective(&Machine::read());
+    let mut server = Server::bind(config.clone()).await.map_err(start_failed)?;
+    if let Some(dir) = static_dir {
+        server = server.serve_static(dir).map_err(start_failed)?;
+    }
+    info!(event = "node", version = env!("CARGO_PKG_VERSION"), "starting");
+    for address in server.addresses() {
+        info!(event = "node", %address, "listening for Bayeux clients");
+    }
+    if let Some(address) = server.admin_address() {
+        info!(event = "node", %address, "listening for operators");
+    }
+    print(banner(&config, server.addresses(), server.admin_address(), static_dir));
+    Ok(server.run(stop.drain.cancelled(), stop.abort.cancelled()).await)
+}
+
+fn runtime(config: &Config) -> Result<Runtime, Failure> {
+    let mut builder = Builder::new_multi_thread();
+    if config.server.workers > 0 {
+        builder.worker_threads(config.server.workers);
+    }
+    builder.thread_name("bayeuxd").enable_all().build().map_err(failed)
+}
+
+fn finish(drained: &Drained) -> Result<(), Failure> {
+    let Drained { told, open, unsent, elapsed, aborted } = drained;
+    let seconds = elapsed.as_secs_f64();
+    info!(event = "node", told, open, unsent, seconds, "drained");
+    print(format_args!(
+        "drain: {told} sessions told, {open} open, {unsent} messages unsent, {seconds:.1} s\n"
+    ));
+    if *aborted {
+        return Err(Failure::Failed("a second signal cut the drain short".into()));
+    }
+    if *open > 0 {
+        let advice = "a longer server.drain_timeout gives them time";
+        return Err(Failure::Failed(format!("{open} connections were cut; {advice}")));
+    }
+    Ok(())
+}
+
+/// Tells a configuration that reads well but does not work from a system that refuses.
+fn start_failed(error: StartError) -> Failure {
+    match error {
+        StartError::Cookie(_) | StartError::Origin(_) | StartError::Proxies(_) => {
+            Failure::Configuration(vec![error.to_string()])
+        }
+        _ => failed(error),
+    }
+}
+
+fn failed(error: impl Display) -> Failure {
+    Failure::Failed(error.to_string())
+}

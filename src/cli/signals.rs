@@ -1,0 +1,42 @@
+//! What operators say by signals: stop, and stop now.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+/// Tokens that are cancelled by signals.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    /// Cancelled by the first SIGTERM or SIGINT: tell the clients, then end.
+    pub(super) drain: CancellationToken,
+    /// Cancelled by the second: end.
+    pub(super) abort: CancellationToken,
+}
+
+/// Starts to listen for signals.
+///
+/// # Errors
+///
+/// The system's, if handlers cannot be installed.
+pub(super) fn listen() -> io::Result<Stop> {
+    let stop = Stop { drain: CancellationToken::new(), abort: CancellationToken::new() };
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let tokens = stop.clone();
+    tokio::spawn(async move {
+        next(&mut term, &mut int).await;
+        info!(event = "node", "draining; a second signal ends at once");
+        tokens.drain.cancel();
+        next(&mut term, &mut int).await;
+        tokens.abort.cancel();
+    });
+    Ok(stop)
+}
+
+async fn next(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

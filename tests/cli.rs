@@ -1,0 +1,290 @@
+//! The `bayeuxd` command as people and scripts see it: texts and exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+};
+
+/// A folder of its own for each test, so that no bayeuxd.toml of somebody else is found.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(self, file: &str, text: &str) -> Self {
+        fs::write(self.0.join(file), text).unwrap();
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bayeuxd"));
+        command.args(arguments).current_dir(&self.0).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(self.command(arguments).output().unwrap())
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Outcome {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn assert_refused(&self, code: i32, err: &str) {
+        assert_eq!((self.code, self.err.as_str()), (Some(code), err), "{self:?}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_a_configuration_error_with_a_guess() {
+    let folder = Folder::new("unknown_key").with("bayeuxd.toml", "[session]\ntimout = \"45s\"\n");
+    let text =
+        "bayeuxd: bayeuxd.toml:2: unknown key session.timout; did you mean session.timeout?\n";
+    folder.run(&[]).assert_refused(3, text);
+    folder.run(&["serve"]).assert_refused(3, text);
+    folder.run(&["config", "check"]).assert_refused(3, text);
+}
+
+#[test]
+fn a_bad_value_is_a_configuration_error_with_what_is_allowed() {
+    let folder = Folder::new("bad_value").with("other.toml", "limits.batch = 0\nlog.ip = 3\n");
+    let text = "bayeuxd: other.toml:1: limits.batch = 0: expected a number from 1 to 100000\n\
+                bayeuxd: other.toml:2: log.ip = 3: expected \"full\", \"truncate\" or \"none\"\n";
+    folder.run(&["-c", "other.toml"]).assert_refused(3, text);
+    folder.run(&["config", "check", "other.toml"]).assert_refused(3, text);
+}
+
+#[test]
+fn flags_and_variables_are_named_in_mistakes() {
+    let folder = Folder::new("flags");
+    folder.run(&["--set", "session.timeout=0"]).assert_refused(
+        3,
+        "bayeuxd: --set: session.timeout = 0: expected a duration from \"100ms\" to \"1h\" (units \
+         ms, s, m, h)\n",
+    );
+    folder.run(&["--log-level", "loud"]).assert_refused(
+        3,
+        "bayeuxd: --log-level: log.level = loud: expected off, error, warn, info, debug or trace, \
+         also per target: \"info,bayeuxd::ws=debug\"\n",
+    );
+    let listen = folder.run(&["--listen", "localhost:8080"]);
+    assert_eq!(listen.code, Some(3));
+    assert!(listen.err.starts_with("bayeuxd: --listen: server.listen = "), "{listen:?}");
+    let output = folder.command(&[]).env("BAYEUXD_LIMITS__SESSIONS", "many").output().unwrap();
+    let variable = Outcome::of(output);
+    assert_eq!(variable.code, Some(3));
+    assert!(
+        variable.err.starts_with(
+            "bayeuxd: environment BAYEUXD_LIMITS__SESSIONS: limits.sessions = many: expected "
+        ),
+        "{variable:?}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_configuration_error() {
+    let folder = Folder::new("unreadable");
+    folder.run(&["-c", "missing.toml"]).assert_refused(
+        3,
+        "bayeuxd: cannot read missing.toml: there is no such file; `bayeuxd config init` prints one \
+         to start with\n",
+    );
+    fs::write(folder.0.join("latin1.toml"), b"# caf\xe9\n").unwrap();
+    folder
+        .run(&["-c", "latin1.toml"])
+        .assert_refused(3, "bayeuxd: cannot read latin1.toml: the file is no UTF-8 text\n");
+}
+
+#[test]
+fn a_public_listener_without_authentication_does_not_start() {
+    let outcome = Folder::new("public").run(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(outcome.code, Some(3));
+    assert!(outcome.err.contains("auth.anonymous = true"), "{outcome:?}");
+}
+
+#[test]
+fn a_rule_that_matches_nothing_is_refused() {
+    let file = "[[channels]]\nmatch = \"/a/**/b\"\n[[channels]]\nmatch = \"/meta/x\"\n";
+    let outcome = Folder::new("rules").with("bayeuxd.toml", file).run(&["config", "check"]);
+    assert_eq!(outcome.code, Some(3));
+    let lines: Vec<&str> = outcome.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{outcome:?}");
+    assert!(lines[0].starts_with("bayeuxd: bayeuxd.toml:2: channels[0].match = \"/a/**/b\": "));
+    assert!(lines[1].starts_with("bayeuxd: bayeuxd.toml:4: channels[1].match = \"/meta/x\": "));
+}
+
+#[test]
+fn usage_errors_have_their_own_code() {
+    let folder = Folder::new("usage");
+    for arguments in
+        [&["--no-such-flag"][..], &["no-such-command"], &["--set", "session.timeout"], &["config"]]
+    {
+        let outcome = folder.run(arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:?}");
+        assert!(outcome.err.contains("--help"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn check_prints_what_differs_from_the_defaults() {
+    let folder = Folder::new("check").with("bayeuxd.toml", "session.timeout = \"30s\"\n");
+    let outcome = folder.run(&["config", "check"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(outcome.out, "session.timeout = \"30s\"  # bayeuxd.toml:1\n");
+}
+
+#[test]
+fn the_effective_values_are_a_configuration_file() {
+    let folder = Folder::new("effective");
+    let printed = folder.run(&["config", "check", "--print-effective"]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    let folder = folder.with("printed.toml", &printed.out);
+    let again = folder.run(&["config", "check", "printed.toml"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn the_initial_file_changes_nothing() {
+    let folder = Folder::new("init");
+    let printed = folder.run(&["config", "init"]);
+    assert_eq!(printed.code, Some(0));
+    let folder = folder.with("bayeuxd.toml", &printed.out);
+    assert_eq!(folder.run(&["config", "check"]).out, "# every value is the default\n");
+}
+
+#[test]
+fn the_version_is_for_people_and_for_scripts() {
+    let folder = Folder::new("version");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(folder.run(&["version"]).out, format!("bayeuxd {version}\n"));
+    let json = folder.run(&["version", "--json"]).out;
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["version"], version);
+}
+
+#[test]
+fn a_busy_port_is_a_failure_that_names_the_address() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let outcome = Folder::new("busy").run(&["--listen", &address, "--admin", ""]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.err.contains(&address), "{outcome:?}");
+}
+
+#[test]
+fn a_missing_static_folder_is_a_failure_that_names_it() {
+    let outcome = Folder::new("static").run(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "",
+        "--static",
+        "nowhere",
+    ]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.err.starts_with("bayeuxd: --static \"nowhere\": "), "{outcome:?}");
+}
+
+#[test]
+fn a_missing_secret_is_a_configuration_error_that_names_it() {
+    let secret = "session.browser_cookie.secret_file=none.key";
+    let outcome =
+        Folder::new("secret").run(&["--listen", "127.0.0.1:0", "--admin", "", "--set", secret]);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.err.contains("secret_file"), "{outcome:?}");
+    assert!(outcome.err.contains("none.key"), "{outcome:?}");
+}
+
+/// A broker that is ended with its test.
+struct Broker(Child);
+
+impl Broker {
+    /// Starts on free ports and returns with the banner.
+    fn start(folder: &Folder, arguments: &[&str]) -> (Self, String) {
+        let mut all = vec!["--listen", "127.0.0.1:0", "--admin", ""];
+        all.extend(arguments);
+        let mut command = folder.command(&all);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut broker = Self(child);
+        let mut banner = String::new();
+        let mut out = BufReader::new(broker.0.stdout.as_mut().unwrap());
+        while !banner.contains("\nnext: ") {
+            assert!(out.read_line(&mut banner).unwrap() > 0, "the banner ends early: {banner}");
+        }
+        (broker, banner)
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    fn wait(mut self) -> Outcome {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        Outcome { code: self.0.wait().unwrap().code(), out, err }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_signal_drains_and_the_end_is_told() {
+    let folder = Folder::new("drain");
+    for signal in ["-TERM", "-INT"] {
+        let (broker, banner) = Broker::start(&folder, &["--log-format", "json"]);
+        assert!(banner.contains("/cometd /bayeux /faye   websocket, long-polling\n"), "{banner}");
+        assert!(!banner.contains("127.0.0.1:0 "), "the bound port is shown: {banner}");
+        broker.signal(signal);
+        let outcome = broker.wait();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(
+            outcome.out.starts_with("drain: 0 sessions told, 0 open, 0 messages unsent, "),
+            "{outcome:?}"
+        );
+        for line in outcome.err.lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "no JSON: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_aborts() {
+    // The delay keeps the drain going until the second signal.
+    let (broker, _) = Broker::start(&Folder::new("abort"), &["--set", "server.drain_delay=60s"]);
+    broker.signal("-TERM");
+    broker.signal("-INT");
+    let outcome = broker.wait();
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.err.contains("second signal"), "{outcome:?}");
+}
