@@ -1,18 +1,90 @@
-use super::*;
+//! What the parts of the core do together, and what the tests of its parts share.
 
-fn raw(json: &str) -> Box<RawValue> {
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Wake, Waker},
+};
+
+use super::*;
+use crate::config::{ChannelRule, QueuePolicy};
+
+mod limits;
+
+pub(super) fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()
 }
 
-fn name(text: &str) -> ChannelName {
+pub(super) fn name(text: &str) -> ChannelName {
     ChannelName::parse(text, NameLimits { bytes: 255, segments: 16 }).unwrap()
 }
 
-fn id(byte: u8) -> SessionId {
+pub(super) fn id(byte: u8) -> SessionId {
     SessionId::from_bytes([byte; 16])
 }
 
-fn publish(broker: &Arc<Broker>, channel: &str, json: &str) {
+/// Encodes `number`, padded with spaces to the given size, as a message on `channel`.
+pub(super) fn frame_of(channel: &str, number: usize, size: usize, policy: QueuePolicy) -> Frame {
+    let json = raw(&format!("[{number}{:size$}]", ""));
+    Frame::encode(&name(channel), &json, None, &[], policy, &Arc::default())
+}
+
+/// The numbers that [`frame_of`] and [`publish`] wrote, in order.
+pub(super) fn numbers(frames: &[Frame]) -> Vec<usize> {
+    let digits = |frame: &Frame| {
+        let text = String::from_utf8_lossy(frame.object()).into_owned();
+        let (_, data) = text.split_once("\"data\":").expect("a delivery has data");
+        let digits: String = data.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("the data is a number")
+    };
+    frames.iter().map(digits).collect()
+}
+
+/// Takes and settles everything that waits in `session`.
+pub(super) fn drain(session: &Arc<Session>, owner: Generation) -> Vec<usize> {
+    let Some(mut batch) = session.take(owner, Take::ALL) else { return Vec::new() };
+    batch.settle();
+    numbers(batch.frames())
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub(super) struct Bell(AtomicUsize);
+
+impl Bell {
+    pub(super) fn new() -> (Arc<Self>, Waker) {
+        let bell = Arc::new(Self::default());
+        (Arc::clone(&bell), Waker::from(bell))
+    }
+
+    /// How often it rang since the last call.
+    pub(super) fn rings(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A configuration in which `/old/**` is `drop_oldest` and `/new/**` is `latest`.
+pub(super) fn lossy_config() -> Config {
+    let rule = |pattern: &str, policy| ChannelRule {
+        pattern: pattern.into(),
+        queue_policy: Some(policy),
+        broadcast_to_publisher: None,
+    };
+    Config {
+        channels: vec![
+            rule("/old/**", QueuePolicy::DropOldest),
+            rule("/new/**", QueuePolicy::Latest),
+        ],
+        ..Config::default()
+    }
+}
+
+pub(super) fn publish(broker: &Arc<Broker>, channel: &str, json: &str) {
     let Published::Walk(mut delivery) =
         broker.publish(None, &name(channel), Payload::from(&*raw(json))).unwrap()
     else {
@@ -23,7 +95,7 @@ fn publish(broker: &Arc<Broker>, channel: &str, json: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a starting point for made-up times")]
-fn start() -> Instant {
+pub(super) fn start() -> Instant {
     Instant::now()
 }
 
