@@ -174,3 +174,6 @@ impl Drop for Delivery {
         while self.step(&mut wakes) != Progress::Done {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ pub(super) fn id(byte: u8) -> SessionId {
 
 /// Encodes `number`, padded with spaces to the given size, as a message on `channel`.
 pub(super) fn frame_of(channel: &str, number: usize, size: usize, policy: QueuePolicy) -> Frame {
-    let json = raw(&format!("[{number}{:size$}]", ""));
+    let json = raw(&format!("[{number}{}]", " ".repeat(size)));
     Frame::encode(&name(channel), &json, None, &[], policy, &Arc::default())
 }
 

@@ -1,1 +1,132 @@
+//! The baton, the snapshot of subscribers, and how an unused topic goes.
 
+use std::pin::pin;
+
+use super::*;
+use crate::{
+    broker::{
+        Settings,
+        tests::{Bell, frame_of, id, numbers},
+    },
+    config::{Config, QueuePolicy},
+};
+
+fn session(number: u8) -> Arc<Session> {
+    let settings = Settings::new(&Config::default());
+    Arc::new(Session::new(id(number), None, &settings, Arc::default(), 0))
+}
+
+fn message(number: usize, size: usize) -> Pending {
+    Pending { frame: frame_of("/a", number, size, QueuePolicy::Disconnect), except: None }
+}
+
+fn run(topic: &Topic) -> Vec<usize> {
+    let mut run = Vec::new();
+    topic.next_run(&mut run);
+    numbers(&run.into_iter().map(|pending| pending.frame).collect::<Vec<_>>())
+}
+
+fn is_ready(topic: &Arc<Topic>, seq: Seq, waker: &Waker) -> bool {
+    let delivered = pin!(Delivered::new(Arc::clone(topic), seq));
+    delivered.poll(&mut Context::from_waker(waker)).is_ready()
+}
+
+#[test]
+fn the_first_publisher_takes_the_baton_and_the_others_wait() {
+    let topic = Arc::new(Topic::default());
+    assert_eq!(topic.enqueue(message(1, 0)).unwrap(), (Seq(0), true));
+    assert_eq!(topic.enqueue(message(2, 0)).unwrap(), (Seq(1), false));
+    let (bell, waker) = Bell::new();
+    assert!(!is_ready(&topic, Seq(1), &waker));
+    assert_eq!(run(&topic), [1, 2]);
+    assert_eq!(topic.enqueue(message(3, 0)).unwrap(), (Seq(2), false));
+    let mut wakes = Vec::new();
+    assert_eq!(topic.delivered(2, &mut wakes), (Seq(2), true));
+    assert_eq!(wakes.len(), 1);
+    wakes.into_iter().for_each(Waker::wake);
+    assert_eq!(bell.rings(), 1);
+    assert!(is_ready(&topic, Seq(1), &waker) && !is_ready(&topic, Seq(2), &waker));
+    assert_eq!(run(&topic), [3]);
+    assert_eq!(topic.delivered(1, &mut Vec::new()), (Seq(3), false));
+    assert!(run(&topic).is_empty(), "now the baton lies down");
+    assert_eq!(topic.enqueue(message(4, 0)).unwrap(), (Seq(3), true));
+}
+
+#[test]
+fn one_waiting_publisher_has_one_waker_the_latest() {
+    let topic = Arc::new(Topic::default());
+    topic.enqueue(message(1, 0)).unwrap();
+    let ((first, one), (second, two)) = (Bell::new(), Bell::new());
+    assert!(!is_ready(&topic, Seq(0), &one) && !is_ready(&topic, Seq(0), &two));
+    run(&topic);
+    let mut wakes = Vec::new();
+    topic.delivered(1, &mut wakes);
+    wakes.into_iter().for_each(Waker::wake);
+    assert_eq!((first.rings(), second.rings()), (0, 1));
+}
+
+#[test]
+fn a_run_ends_at_its_frame_and_byte_limits_but_has_one_frame_at_least() {
+    let topic = Topic::default();
+    (0..RUN_FRAMES_MAX + 1).for_each(|number| drop(topic.enqueue(message(number, 0))));
+    assert_eq!(run(&topic).len(), RUN_FRAMES_MAX);
+    assert_eq!(run(&topic).len(), 1);
+    let half = RUN_BYTES_MAX / 2;
+    for (number, size) in [half, half, 2 * RUN_BYTES_MAX, 0].into_iter().enumerate() {
+        topic.enqueue(message(number, size)).unwrap();
+    }
+    assert_eq!([run(&topic), run(&topic), run(&topic), run(&topic)], [[0], [1], [2], [3]]);
+}
+
+#[test]
+fn a_snapshot_is_made_anew_only_after_a_change() {
+    let topic = Topic::default();
+    let first = topic.add(session(1)).unwrap();
+    let snapshot = topic.snapshot();
+    assert!(Arc::ptr_eq(&snapshot, &topic.snapshot()));
+    let second = topic.add(session(2)).unwrap();
+    assert_eq!((snapshot.len(), topic.snapshot().len()), (1, 2));
+    topic.remove(first);
+    topic.remove(second);
+    assert!(topic.snapshot().is_empty());
+    let third = topic.add(session(3)).unwrap();
+    topic.remove(third);
+    topic.remove(third);
+    assert!(topic.snapshot().is_empty(), "a second removal does nothing");
+}
+
+#[test]
+fn a_removed_subscriber_is_not_kept_alive() {
+    let (topic, session) = (Topic::default(), session(1));
+    let key = topic.add(Arc::clone(&session)).unwrap();
+    drop(topic.snapshot());
+    topic.remove(key);
+    assert_eq!(Arc::strong_count(&session), 1);
+}
+
+#[test]
+fn p121_an_unused_topic_retires_after_its_passes() {
+    let topic = Topic::default();
+    let key = topic.add(session(1)).unwrap();
+    assert!((0..9).all(|_| !topic.retire_after(3)), "it has a subscriber");
+    topic.remove(key);
+    assert!(!topic.retire_after(3) && !topic.retire_after(3));
+    topic.enqueue(message(1, 0)).unwrap();
+    assert!((0..9).all(|_| !topic.retire_after(3)), "somebody holds the baton");
+    run(&topic);
+    topic.delivered(1, &mut Vec::new());
+    assert!(run(&topic).is_empty());
+    assert_eq!([(); 3].map(|()| topic.retire_after(3)), [false, false, true]);
+}
+
+#[test]
+fn a_retired_topic_sends_publishers_and_subscribers_away() {
+    let topic = Topic::default();
+    assert!(topic.retire_after(1));
+    assert!(topic.add(session(1)).is_err());
+    let Err(Retired(returned)) = topic.enqueue(message(7, 0)) else {
+        panic!("a message in a retired topic would be lost");
+    };
+    assert_eq!(numbers(&[returned.frame]), [7]);
+    assert!(topic.snapshot().is_empty());
+}
