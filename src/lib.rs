@@ -1,4 +1,15 @@
-//! A Bayeux publish/subscribe broker: the library behind the `bayeuxd` binary.
+//! A stand-alone Bayeux (CometD) publish/subscribe broker: the library behind the `bayeuxd` binary.
+//!
+//! Layout, from the wire inwards; each layer knows only those above it in this list:
+//!
+//! - [`bayeux`]: what Bayeux is: channel names, messages, frames, replies. Pure.
+//! - [`ws`]: WebSocket without a socket: bytes to events and back. Pure.
+//! - [`broker`]: sessions, subscriptions, queues, expiry. Synchronous, without a clock.
+//! - [`server`]: what waits: listeners, HTTP, polling, WebSocket connections, stopping.
+//!
+//! Beside them [`config`] (settings, their defaults and bounds) and [`telemetry`] (the log). The
+//! command line belongs to the binary. A program that embeds a broker needs [`Server`] and
+//! [`Config`]; `examples/embed.rs` shows how.
 
 pub mod bayeux;
 pub mod broker;
@@ -6,3 +17,5 @@ pub mod config;
 pub mod server;
 pub mod telemetry;
 pub mod ws;
+
+pub use self::{broker::Broker, config::Config, server::Server};

@@ -205,7 +205,7 @@ impl Server {
         let drained = async {
             shutdown.await;
             began = clock::now();
-            stop(&app, accepting, &connections).await
+            stop(&app, accepting, &connections).await;
         };
         let aborted = select! {
             () = drained => false,

@@ -19,7 +19,7 @@ use super::{connect::Connect, files::FileBody};
 use crate::broker::Batch;
 
 /// A response body.
-pub enum Body {
+pub(super) enum Body {
     /// Complete and of known length; `None`: empty, or written.
     Whole(Option<Rope>),
     /// A static file, in chunks.
@@ -27,7 +27,7 @@ pub enum Body {
 }
 
 /// See the module documentation.
-pub struct Rope {
+pub(super) struct Rope {
     head: Bytes,
     batch: Option<Batch>,
     tail: Bytes,
@@ -43,7 +43,7 @@ pub struct Rope {
 
 impl Body {
     /// A body that is one text.
-    pub fn text(text: impl Into<Bytes>) -> Self {
+    pub(super) fn text(text: impl Into<Bytes>) -> Self {
         let head = text.into();
         Self::Whole((!head.is_empty()).then(|| Rope::new(head, None, Bytes::new(), None)))
     }
@@ -133,7 +133,7 @@ impl Rope {
             0 => Some(&self.head),
             _ if index == last => Some(&self.tail),
             _ if index > last => None,
-            _ if index % 2 == 0 => Some(b","),
+            _ if index.is_multiple_of(2) => Some(b","),
             _ => frames.get(index / 2).map(crate::bayeux::Frame::object),
         }
     }

@@ -81,11 +81,6 @@ impl Drain {
         self.token.cancel();
     }
 
-    /// Whether clients are being sent away.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.token.is_cancelled()
-    }
-
     /// Waits until it is this connection's turn to go; returns the interval to advise.
     pub(crate) async fn begun(&self) -> Duration {
         self.token.cancelled().await;

@@ -63,7 +63,7 @@ pub(super) async fn serve(app: Arc<App>, socket: Socket<TcpStream>, upgraded: Up
     };
     let end = connection.run().await;
     connection.unbind();
-    connection.close(end).await;
+    Box::pin(connection.close(end)).await;
 }
 
 /// Why a connection ends.
@@ -117,10 +117,15 @@ impl Connection {
                 pause = drain.as_mut() => Wake::Drain(pause),
             };
             let handled = match wake {
-                Wake::Heard(event) => self.heard(event).await,
-                Wake::Session(ready) => self.session_is(ready).await,
-                Wake::Timer => self.time_passed().await,
-                Wake::Drain(pause) => return self.drain(pause).await,
+                // Deliveries are the common case and stay inline; the rest is boxed, so that an idle
+                // connection does not keep the room for it.
+                Wake::Session(Ready::Messages) if !self.is_deliver_only() => {
+                    self.deliver_some().await.map(drop)
+                }
+                Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
+                Wake::Heard(event) => Box::pin(self.heard(event)).await,
+                Wake::Timer => Box::pin(self.time_passed()).await,
+                Wake::Drain(pause) => return Box::pin(self.drain(pause)).await,
             };
             if let Err(end) = handled {
                 return end;
@@ -160,8 +165,7 @@ impl Connection {
             bound: self.binding.as_ref().map(|binding| &binding.session),
             counts_seconds: self.upgraded.counts_seconds,
         };
-        // Boxed: an idle connection does not keep the room of a dispatch.
-        let outcome = Box::pin(dispatch(&app, &sender, &batch))
+        let outcome = dispatch(&app, &sender, &batch)
             .await
             .map_err(|_| End::Close(close::INTERNAL_ERROR, "handshake in a batch"))?;
         drop(batch);
@@ -214,14 +218,10 @@ impl Connection {
 
     async fn session_is(&mut self, ready: Ready) -> Result<(), End> {
         match ready {
+            // Only a deliver-only session comes here: its messages release the connect.
             Ready::Messages => {
-                let releases = self.is_deliver_only();
-                self.deliver_some().await?;
-                if releases {
-                    self.deliver_backlog().await?;
-                    self.answer_connect(Release::Due).await?;
-                }
-                Ok(())
+                self.deliver_backlog().await?;
+                self.answer_connect(Release::Due).await
             }
             Ready::Superseded => {
                 self.connect = None;
