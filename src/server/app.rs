@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use hyper::{HeaderMap, header::HeaderValue};
 use sha2::Sha256;
 use tokio_util::task::TaskTracker;
 
@@ -10,12 +11,12 @@ use super::{
     StartError,
     cookie::{Cookies, Presented},
     drain::Drain,
-    forwarded::Proxies,
-    origin::OriginRule,
+    forwarded::{Proxies, Scheme},
+    origin::{self, OriginRule},
 };
 use crate::{
     bayeux::MessageLimits,
-    broker::{Broker, Session, SessionId},
+    broker::{Broker, BrowserId, Session, SessionId},
     config::{Config, Transport},
     telemetry::Sampler,
     ws::decode::DecodeLimits,
@@ -84,6 +85,21 @@ impl App {
     pub(crate) fn sid(&self, id: &SessionId) -> String {
         let digest = self.sid_key.clone().chain_update(id.as_bytes()).finalize().into_bytes();
         digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The browser of a request, and the cookie that makes it known if it presents none of ours.
+    pub(crate) fn browser(
+        &self,
+        cookies: &Presented,
+        headers: &HeaderMap,
+        scheme: Scheme,
+    ) -> (BrowserId, Option<HeaderValue>) {
+        if let Some(known) = cookies.ids.first() {
+            return (*known, None);
+        }
+        let secure = scheme == Scheme::Https;
+        let (browser, cookie) = self.cookies.issue(secure, origin::is_cross_site(headers));
+        (browser, Some(cookie))
     }
 
     /// Whether a request that presents these cookies may use `session` (protocol.md 88).

@@ -34,6 +34,15 @@ pub(super) struct Poller {
     pub(super) callback: Option<String>,
 }
 
+/// What came of a poll.
+pub(super) enum Polled {
+    /// Its response is ready.
+    Answered(Answer),
+    /// It is a connect to be held: [`Poller::hold`] answers it. Apart from the processing, whose
+    /// memory a held poll must not keep.
+    Held(Poller, Connect),
+}
+
 /// The answer to a poll.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -53,20 +62,11 @@ impl Poller {
     }
 
     /// Processes the batches of one request; `texts` is one body, or each `message` of a GET.
-    pub(super) async fn poll(self, app: &Arc<App>, texts: &[Cow<'_, [u8]>]) -> Answer {
-        let mut batch: Vec<Message<'_>> = Vec::new();
-        for text in texts {
-            match parse_batch(text, &app.limits) {
-                Ok(messages) if batch.len() + messages.len() <= app.limits.batch => {
-                    batch.extend(messages);
-                }
-                Ok(_) => return bad_request(&format!("more than {} messages", app.limits.batch)),
-                Err(error) => {
-                    report::bad_request(app, "json", &error);
-                    return bad_request(&error.to_string());
-                }
-            }
-        }
+    pub(super) async fn poll(self, app: &Arc<App>, texts: &[Cow<'_, [u8]>]) -> Polled {
+        let batch = match parse(app, texts) {
+            Ok(batch) => batch,
+            Err(problem) => return Polled::Answered(bad_request(&problem)),
+        };
         let sender = Sender {
             carrier: Carrier::Poll,
             cookies: &self.cookies,
@@ -74,35 +74,37 @@ impl Poller {
             bound: None,
             counts_seconds: self.counts_seconds,
         };
-        // Boxed: a held poll keeps only what it needs, not the room of a whole dispatch.
-        match Box::pin(dispatch(app, &sender, &batch)).await {
-            Ok(outcome) => {
-                drop(batch);
-                self.respond(app, outcome).await
-            }
-            Err(error) => bad_request(&error.to_string()),
-        }
-    }
-
-    async fn respond(&self, app: &Arc<App>, outcome: Outcome) -> Answer {
-        let Outcome { connect, mut replies, request, opened, overloaded, .. } = outcome;
-        let Some(mut connect) = connect else {
-            // Over callback-polling only connects deliver (protocol.md 59, 97).
-            let batch = request.filter(|_| self.callback.is_none()).and_then(|own| own.take());
-            let answer = self.answer(opened, batch, &replies, None);
-            return Answer { opened, overloaded, ..answer };
+        let outcome = match dispatch(app, &sender, &batch).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Polled::Answered(bad_request(&error.to_string())),
         };
-        if !connect.hold.is_zero() {
-            let release = self.hold(app, &connect).await;
-            let Some(release) = release else { return superseded() };
-            connect.write_reply(release, &mut replies);
+        let Outcome { connect, replies, request, opened, overloaded, .. } = outcome;
+        match connect {
+            Some(connect) if !connect.hold.is_zero() => Polled::Held(self, connect),
+            Some(connect) => {
+                let batch = connect.session().take(connect.generation(), Take::ALL);
+                Polled::Answered(self.answer(false, batch, &replies, Some(connect)))
+            }
+            None => {
+                // Over callback-polling only connects deliver (protocol.md 59, 97).
+                let batch = request.filter(|_| self.callback.is_none()).and_then(|own| own.take());
+                let answer = self.answer(opened, batch, &replies, None);
+                Polled::Answered(Answer { opened, overloaded, ..answer })
+            }
         }
-        let batch = connect.session().take(connect.generation(), Take::ALL);
-        self.answer(false, batch, &replies, Some(connect))
     }
 
-    /// Waits for a reason to answer; `None`: a newer connect has taken over.
-    async fn hold(&self, app: &App, connect: &Connect) -> Option<Release> {
+    /// Waits until there is a reason to answer, and answers.
+    pub(super) async fn hold(self, app: &App, mut connect: Connect) -> Answer {
+        let Some(release) = self.wait(app, &connect).await else { return superseded() };
+        let mut reply = Vec::new();
+        connect.write_reply(release, &mut reply);
+        let batch = connect.session().take(connect.generation(), Take::ALL);
+        self.answer(false, batch, &reply, Some(connect))
+    }
+
+    /// `None`: a newer connect has taken over.
+    async fn wait(&self, app: &App, connect: &Connect) -> Option<Release> {
         let slot = self.hold_slot(app, connect);
         if slot.is_err() {
             sleep(connect.delay()).await;
@@ -146,6 +148,22 @@ impl Poller {
         };
         Answer { status: StatusCode::OK, body, opened: false, overloaded: false }
     }
+}
+
+/// Reads all messages of a request.
+fn parse<'a>(app: &App, texts: &'a [Cow<'_, [u8]>]) -> Result<Vec<Message<'a>>, String> {
+    let mut batch: Vec<Message<'a>> = Vec::new();
+    for text in texts {
+        let messages = parse_batch(text, &app.limits).map_err(|error| {
+            report::bad_request(app, "json", &error);
+            error.to_string()
+        })?;
+        if batch.len() + messages.len() > app.limits.batch {
+            return Err(format!("more than {} messages", app.limits.batch));
+        }
+        batch.extend(messages);
+    }
+    Ok(batch)
 }
 
 /// An older connect fails with 500 and an empty body; Chrome repeats a 408 by itself

@@ -4,7 +4,7 @@
 //! path below a Bayeux path is the same (protocol.md 82, 143). Everything else is a static file or
 //! a 404 that names the Bayeux paths.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
@@ -20,15 +20,17 @@ use tokio::time::timeout;
 use super::{
     app::App,
     body::Body,
+    cookie::Presented,
+    drain::retry_after,
     files::Files,
     forwarded::Scheme,
     http::Http,
     origin::{self, RequestKind, Verdict},
-    polling::{Answer, Poller},
+    polling::{Answer, Polled, Poller},
     report,
     websocket::upgrade,
 };
-use crate::config::Transport;
+use crate::{broker::BrowserId, config::Transport};
 
 /// Answers one request of the main listener.
 pub(super) async fn respond(
@@ -72,12 +74,15 @@ async fn poll(http: &Http, request: Request<Incoming>, scheme: Scheme) -> Respon
     if let Verdict::Refused(problem) = verdict {
         return text(StatusCode::FORBIDDEN, problem);
     }
-    let (head, body) = request.into_parts();
-    let mut response = match read(app, body).await {
-        Ok(bytes) => {
-            let texts = [Cow::Borrowed(bytes.as_slice())];
-            answer(app, &head.headers, scheme, None, &texts, JSON).await
-        }
+    let dress = Dress::new(app, request.headers(), scheme, JSON);
+    // Boxed, like everything that a held poll must not keep: request, body and dispatch.
+    let processed = Box::pin(async {
+        let poller = dress.poller(request.headers(), None);
+        let bytes = read(app, request.into_body()).await?;
+        Ok(poller.poll(app, &[Cow::Borrowed(bytes.as_slice())]).await)
+    });
+    let mut response = match processed.await {
+        Ok(polled) => dress.respond(app, polled).await,
         // What is left of the body is not read, so the connection is of no further use.
         Err((status, problem)) => closing(text(status, problem)),
     };
@@ -124,46 +129,58 @@ async fn script(http: &Http, request: &Request<Incoming>, scheme: Scheme) -> Res
         let problem = "callback-polling needs a parameter 'message' with Bayeux messages\n";
         return bayeux(text(StatusCode::BAD_REQUEST, problem));
     }
-    let headers = request.headers();
-    let mut response = answer(app, headers, scheme, Some(callback), &messages, SCRIPT).await;
+    let dress = Dress::new(app, request.headers(), scheme, SCRIPT);
+    let poller = dress.poller(request.headers(), Some(callback));
+    let polled = Box::pin(poller.poll(app, &messages)).await;
+    let mut response = dress.respond(app, polled).await;
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     bayeux(response)
 }
 
-/// Has the messages processed and dresses the answer.
-async fn answer(
-    app: &Arc<App>,
-    headers: &HeaderMap,
-    scheme: Scheme,
-    callback: Option<String>,
-    texts: &[Cow<'_, [u8]>],
+/// What a request decides about the headers of its response.
+struct Dress {
+    cookies: Presented,
+    browser: BrowserId,
+    /// Goes out with the handshake that binds its session to this browser (protocol.md 87).
+    set_cookie: Option<HeaderValue>,
     content_type: HeaderValue,
-) -> Response<Body> {
-    let cookies = app.cookies.presented(headers);
-    let (browser, set_cookie) = match cookies.ids.first() {
-        Some(known) => (*known, None),
-        None => {
-            let secure = scheme == Scheme::Https;
-            let (browser, cookie) = app.cookies.issue(secure, origin::is_cross_site(headers));
-            (browser, Some(cookie))
+}
+
+impl Dress {
+    fn new(app: &App, headers: &HeaderMap, scheme: Scheme, content_type: HeaderValue) -> Self {
+        let cookies = app.cookies.presented(headers);
+        let (browser, set_cookie) = app.browser(&cookies, headers, scheme);
+        Self { cookies, browser, set_cookie, content_type }
+    }
+
+    fn poller(&self, headers: &HeaderMap, callback: Option<String>) -> Poller {
+        Poller {
+            cookies: self.cookies.clone(),
+            browser: self.browser,
+            counts_seconds: Poller::counts_seconds(headers),
+            callback,
         }
-    };
-    let poller =
-        Poller { counts_seconds: Poller::counts_seconds(headers), cookies, browser, callback };
-    let Answer { status, body, opened, overloaded } = poller.poll(app, texts).await;
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let reply = response.headers_mut();
-    let text = status == StatusCode::BAD_REQUEST;
-    reply.insert(CONTENT_TYPE, if text { TEXT } else { content_type });
-    if let Some(cookie) = set_cookie.filter(|_| opened) {
-        reply.insert(SET_COOKIE, cookie);
     }
-    if overloaded {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(RETRY_AFTER, super::drain::retry_after());
+
+    async fn respond(self, app: &App, polled: Polled) -> Response<Body> {
+        let Answer { status, body, opened, overloaded } = match polled {
+            Polled::Answered(answer) => answer,
+            Polled::Held(poller, connect) => poller.hold(app, connect).await,
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let is_text = status == StatusCode::BAD_REQUEST;
+        headers.insert(CONTENT_TYPE, if is_text { TEXT } else { self.content_type });
+        if let Some(cookie) = self.set_cookie.filter(|_| opened) {
+            headers.insert(SET_COOKIE, cookie);
+        }
+        if overloaded {
+            headers.insert(RETRY_AFTER, retry_after());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
     }
-    response
 }
 
 /// Reads a request body within its bounds of size and time.

@@ -29,7 +29,7 @@ use crate::{
         forwarded::Scheme,
         http::Http,
         listen::{Permit, Timed},
-        origin::{self, RequestKind, Verdict},
+        origin::{RequestKind, Verdict},
         polling::Poller,
         route::text,
     },
@@ -68,14 +68,7 @@ pub(in crate::server) fn respond(
     let headers = request.headers();
     let cookies = app.cookies.presented(headers);
     let counts_seconds = Poller::counts_seconds(headers);
-    let (browser, set_cookie) = match cookies.ids.first() {
-        Some(known) => (*known, None),
-        None => {
-            let secure = scheme == Scheme::Https;
-            let (browser, cookie) = app.cookies.issue(secure, origin::is_cross_site(headers));
-            (browser, Some(cookie))
-        }
-    };
+    let (browser, set_cookie) = app.browser(&cookies, headers, scheme);
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let reply = response.headers_mut();
