@@ -17,7 +17,7 @@ use super::{
     body::Body,
     files::Files,
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
-    route,
+    route::{self, Routed},
 };
 
 /// What a listener is for.
@@ -91,7 +91,14 @@ fn respond(
     http.heads.request_received();
     async move {
         let response = match &http.listener {
-            Listener::Main { files } => route::respond(&http, files.as_deref(), request).await,
+            Listener::Main { files } => {
+                // Boxed: while a poll is held only what holding needs is kept.
+                let routed = Box::pin(route::respond(&http, files.as_deref(), request)).await;
+                match routed {
+                    Routed::Ready(response) => response,
+                    Routed::Held(held) => held.respond(&http.app).await,
+                }
+            }
             Listener::Admin { loopback_only } => operators(&http.app, *loopback_only, &request),
         };
         http.heads.response_done();

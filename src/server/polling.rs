@@ -7,7 +7,10 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use hyper::{HeaderMap, StatusCode};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{HeaderValue, USER_AGENT},
+};
 use tokio::{select, task::yield_now, time::sleep};
 
 use super::{
@@ -16,6 +19,7 @@ use super::{
     connect::{Connect, Release},
     cookie::Presented,
     dispatch::{Outcome, Sender, dispatch},
+    forwarded::Scheme,
     report,
 };
 use crate::{
@@ -53,11 +57,30 @@ pub(super) struct Answer {
     pub(super) overloaded: bool,
 }
 
+impl From<Body> for Answer {
+    fn from(body: Body) -> Self {
+        Self { status: StatusCode::OK, body, opened: false, overloaded: false }
+    }
+}
+
 impl Poller {
+    /// Reads from the headers who polls; also the cookie to set if a handshake succeeds.
+    pub(super) fn new(
+        app: &App,
+        headers: &HeaderMap,
+        scheme: Scheme,
+        callback: Option<String>,
+    ) -> (Self, Option<HeaderValue>) {
+        let cookies = app.cookies.presented(headers);
+        let (browser, set_cookie) = app.browser(&cookies, headers, scheme);
+        let counts_seconds = Self::counts_seconds(headers);
+        (Self { cookies, browser, counts_seconds, callback }, set_cookie)
+    }
+
     /// Whether a request's user agent takes `advice.interval` for seconds (protocol.md 140).
     pub(super) fn counts_seconds(headers: &HeaderMap) -> bool {
         headers
-            .get(hyper::header::USER_AGENT)
+            .get(USER_AGENT)
             .is_some_and(|agent| memchr::memmem::find(agent.as_bytes(), b"aiohttp").is_some())
     }
 
@@ -146,7 +169,7 @@ impl Poller {
             None if handshake => Body::messages(replies, batch, &[], connect),
             None => Body::messages(&[], batch, replies, connect),
         };
-        Answer { status: StatusCode::OK, body, opened: false, overloaded: false }
+        Answer::from(body)
     }
 }
 
@@ -170,7 +193,7 @@ fn parse<'a>(app: &App, texts: &'a [Cow<'_, [u8]>]) -> Result<Vec<Message<'a>>, 
 /// (protocol.md 41).
 fn superseded() -> Answer {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    Answer { status, body: Body::default(), opened: false, overloaded: false }
+    Answer { status, ..Answer::from(Body::default()) }
 }
 
 /// Says what is wrong and what right looks like (protocol.md 85).

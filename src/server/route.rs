@@ -4,11 +4,11 @@
 //! path below a Bayeux path is the same (protocol.md 82, 143). Everything else is a static file or
 //! a 404 that names the Bayeux paths.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::{
     app::App,
     body::Body,
-    cookie::Presented,
+    connect::Connect,
     drain::retry_after,
     files::Files,
     forwarded::Scheme,
@@ -30,77 +30,98 @@ use super::{
     report,
     websocket::upgrade,
 };
-use crate::{broker::BrowserId, config::Transport};
+use crate::config::Transport;
+
+/// Where a request has led.
+pub(super) enum Routed {
+    Ready(Response<Body>),
+    Held(Held),
+}
+
+/// A connect to be held. All else of its request, body and processing included, is gone.
+pub(super) struct Held {
+    dress: Dress,
+    poller: Poller,
+    connect: Connect,
+}
+
+impl Held {
+    /// Waits for something to answer with.
+    pub(super) async fn respond(self, app: &App) -> Response<Body> {
+        let answer = self.poller.hold(app, self.connect).await;
+        self.dress.put_on(answer)
+    }
+}
 
 /// Answers one request of the main listener.
 pub(super) async fn respond(
     http: &Http,
     files: Option<&Files>,
     request: Request<Incoming>,
-) -> Response<Body> {
+) -> Routed {
     if let Err((status, problem)) = check_head(http, &request) {
-        return text(status, problem);
+        return Routed::Ready(text(status, problem));
     }
     if !is_bayeux(&http.app, request.uri().path()) {
-        return elsewhere(&http.app, files, &request).await;
+        return Routed::Ready(elsewhere(&http.app, files, &request).await);
     }
     let scheme = http.app.proxies.client(http.peer.ip(), request.headers()).scheme;
     match *request.method() {
-        Method::POST => poll(http, request, scheme).await,
+        Method::POST => poll(&http.app, request, scheme).await,
         Method::GET if upgrade::is_upgrade(request.headers()) => {
-            upgrade::respond(http, request, scheme)
+            Routed::Ready(upgrade::respond(http, request, scheme))
         }
-        Method::GET => script(http, &request, scheme).await,
-        Method::OPTIONS => match http.app.origins.preflight(request.headers(), scheme) {
-            Ok(response) => bayeux(response.map(|()| Body::default())),
-            Err(problem) => text(StatusCode::FORBIDDEN, problem),
-        },
+        Method::GET => script(&http.app, &request, scheme).await,
+        Method::OPTIONS => {
+            Routed::Ready(match http.app.origins.preflight(request.headers(), scheme) {
+                Ok(response) => no_store(response.map(|()| Body::default())),
+                Err(problem) => text(StatusCode::FORBIDDEN, problem),
+            })
+        }
         _ => {
             let mut response =
                 text(StatusCode::METHOD_NOT_ALLOWED, "Bayeux uses POST, GET and OPTIONS\n");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, OPTIONS"));
-            response
+            Routed::Ready(response)
         }
     }
 }
 
 /// long-polling.
-async fn poll(http: &Http, request: Request<Incoming>, scheme: Scheme) -> Response<Body> {
-    let app = &http.app;
+async fn poll(app: &Arc<App>, request: Request<Incoming>, scheme: Scheme) -> Routed {
     if !app.offers(Transport::LongPolling) {
-        return text(StatusCode::BAD_REQUEST, "the transport long-polling is not enabled\n");
+        let problem = "the transport long-polling is not enabled\n";
+        return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
-    let verdict = app.origins.check(RequestKind::Post, request.headers(), scheme);
-    if let Verdict::Refused(problem) = verdict {
-        return text(StatusCode::FORBIDDEN, problem);
-    }
-    let dress = Dress::new(app, request.headers(), scheme, JSON);
-    // Boxed, like everything that a held poll must not keep: request, body and dispatch.
-    let processed = Box::pin(async {
-        let poller = dress.poller(request.headers(), None);
-        let bytes = read(app, request.into_body()).await?;
-        Ok(poller.poll(app, &[Cow::Borrowed(bytes.as_slice())]).await)
-    });
-    let mut response = match processed.await {
-        Ok(polled) => dress.respond(app, polled).await,
-        // What is left of the body is not read, so the connection is of no further use.
-        Err((status, problem)) => closing(text(status, problem)),
+    let page = match app.origins.check(RequestKind::Post, request.headers(), scheme) {
+        Verdict::Refused(problem) => return Routed::Ready(text(StatusCode::FORBIDDEN, problem)),
+        Verdict::Allowed(page) => Some(page),
+        Verdict::NoOrigin => None,
     };
-    if let Verdict::Allowed(page) = &verdict {
-        origin::cors(page, response.headers_mut());
+    let (poller, set_cookie) = Poller::new(app, request.headers(), scheme, None);
+    let dress = Dress { page, set_cookie, script: false };
+    match read(app, request.into_body()).await {
+        Ok(bytes) => {
+            let texts = [Cow::Borrowed(bytes.as_slice())];
+            dress.routed(poller.poll(app, &texts).await)
+        }
+        // What is left of the body is not read, so the connection is of no further use.
+        Err((status, problem)) => Routed::Ready(closing(
+            dress.put_on(Answer { status, ..Answer::from(Body::text(problem)) }),
+        )),
     }
-    bayeux(response)
 }
 
 /// callback-polling: a GET by a `<script>` element (protocol.md 95-97).
-async fn script(http: &Http, request: &Request<Incoming>, scheme: Scheme) -> Response<Body> {
-    let app = &http.app;
+async fn script(app: &Arc<App>, request: &Request<Incoming>, scheme: Scheme) -> Routed {
     if !app.offers(Transport::CallbackPolling) {
-        return text(StatusCode::BAD_REQUEST, "a GET here has to be a WebSocket upgrade\n");
+        let problem = "a GET here has to be a WebSocket upgrade\n";
+        return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
-    let verdict = app.origins.check(RequestKind::Jsonp, request.headers(), scheme);
-    if let Verdict::Refused(problem) = verdict {
-        return text(StatusCode::FORBIDDEN, problem);
+    if let Verdict::Refused(problem) =
+        app.origins.check(RequestKind::Jsonp, request.headers(), scheme)
+    {
+        return Routed::Ready(text(StatusCode::FORBIDDEN, problem));
     }
     let parameter = app.config.transports.callback_polling.parameter.as_str();
     let query = request.uri().query().unwrap_or_default().as_bytes();
@@ -122,64 +143,60 @@ async fn script(http: &Http, request: &Request<Incoming>, scheme: Scheme) -> Res
                 "callback-polling needs one parameter '{parameter}': dotted identifiers, at most \
                  {CALLBACK_BYTES_MAX} characters\n"
             );
-            return bayeux(text(StatusCode::BAD_REQUEST, problem));
+            return Routed::Ready(no_store(text(StatusCode::BAD_REQUEST, problem)));
         }
     };
     if messages.is_empty() {
         let problem = "callback-polling needs a parameter 'message' with Bayeux messages\n";
-        return bayeux(text(StatusCode::BAD_REQUEST, problem));
+        return Routed::Ready(no_store(text(StatusCode::BAD_REQUEST, problem)));
     }
-    let dress = Dress::new(app, request.headers(), scheme, SCRIPT);
-    let poller = dress.poller(request.headers(), Some(callback));
-    let polled = Box::pin(poller.poll(app, &messages)).await;
-    let mut response = dress.respond(app, polled).await;
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    bayeux(response)
+    let (poller, set_cookie) = Poller::new(app, request.headers(), scheme, Some(callback));
+    let dress = Dress { page: None, set_cookie, script: true };
+    dress.routed(poller.poll(app, &messages).await)
 }
 
 /// What a request decides about the headers of its response.
 struct Dress {
-    cookies: Presented,
-    browser: BrowserId,
+    /// The origin of the page that may read the response.
+    page: Option<HeaderValue>,
     /// Goes out with the handshake that binds its session to this browser (protocol.md 87).
     set_cookie: Option<HeaderValue>,
-    content_type: HeaderValue,
+    script: bool,
 }
 
 impl Dress {
-    fn new(app: &App, headers: &HeaderMap, scheme: Scheme, content_type: HeaderValue) -> Self {
-        let cookies = app.cookies.presented(headers);
-        let (browser, set_cookie) = app.browser(&cookies, headers, scheme);
-        Self { cookies, browser, set_cookie, content_type }
-    }
-
-    fn poller(&self, headers: &HeaderMap, callback: Option<String>) -> Poller {
-        Poller {
-            cookies: self.cookies.clone(),
-            browser: self.browser,
-            counts_seconds: Poller::counts_seconds(headers),
-            callback,
+    fn routed(self, polled: Polled) -> Routed {
+        match polled {
+            Polled::Answered(answer) => Routed::Ready(self.put_on(answer)),
+            Polled::Held(poller, connect) => Routed::Held(Held { dress: self, poller, connect }),
         }
     }
 
-    async fn respond(self, app: &App, polled: Polled) -> Response<Body> {
-        let Answer { status, body, opened, overloaded } = match polled {
-            Polled::Answered(answer) => answer,
-            Polled::Held(poller, connect) => poller.hold(app, connect).await,
-        };
+    fn put_on(self, answer: Answer) -> Response<Body> {
+        let Answer { status, body, opened, overloaded } = answer;
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        let is_text = status == StatusCode::BAD_REQUEST;
-        headers.insert(CONTENT_TYPE, if is_text { TEXT } else { self.content_type });
+        let content_type = match (status, self.script) {
+            (StatusCode::OK, false) => JSON,
+            (StatusCode::OK, true) => SCRIPT,
+            _ => TEXT,
+        };
+        headers.insert(CONTENT_TYPE, content_type);
+        if self.script {
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        }
         if let Some(cookie) = self.set_cookie.filter(|_| opened) {
             headers.insert(SET_COOKIE, cookie);
+        }
+        if let Some(page) = &self.page {
+            origin::cors(page, headers);
         }
         if overloaded {
             headers.insert(RETRY_AFTER, retry_after());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
-        response
+        no_store(response)
     }
 }
 
@@ -259,7 +276,7 @@ fn is_callback(name: &str) -> bool {
 }
 
 /// What every Bayeux response carries, lest a proxy cache or hold it back (protocol.md 141).
-fn bayeux(mut response: Response<Body>) -> Response<Body> {
+fn no_store(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
