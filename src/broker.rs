@@ -371,10 +371,11 @@ impl Broker {
         self.sweep();
     }
 
-    /// Reserves one held connect for a browser, if its limit allows it (protocol.md 75).
+    /// Reserves a held connect of `session` for its browser, if the limit allows it
+    /// (protocol.md 75).
     #[must_use]
-    pub fn hold_for(&self, browser: BrowserId) -> Option<HoldSlot> {
-        self.holds.enter(browser, self.settings.per_browser_max)
+    pub fn hold_for(&self, browser: BrowserId, session: SessionId) -> Option<HoldSlot> {
+        self.holds.enter(browser, session, self.settings.per_browser_max)
     }
 
     /// Counters since the start, for logs and tests.

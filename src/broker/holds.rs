@@ -7,27 +7,43 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::browser::BrowserId;
+use super::{browser::BrowserId, session::SessionId};
 
-/// Held connects by browser cookie; a browser without one has no entry.
+/// The sessions of each browser that hold a connect; a browser without any has no entry.
+///
+/// A session stands here twice for the moment in which a newer connect of it has come and the older
+/// one has not yet left: it must not shut itself out by superseding itself (protocol.md 41).
 #[derive(Debug, Default)]
-pub(super) struct Holds(Mutex<HashMap<BrowserId, u32>>);
+pub(super) struct Holds(Mutex<HashMap<BrowserId, Vec<SessionId>>>);
 
 impl Holds {
-    /// Counts one more held connect unless the browser has `max` already; `None` for `max`: no limit.
+    /// Enters a held connect of `session`, unless `max` other sessions of the browser hold one
+    /// already; `None` for `max`: no limit. 0 shuts out the only session, too.
     pub(super) fn enter(
         self: &Arc<Self>,
         browser: BrowserId,
+        session: SessionId,
         max: Option<u32>,
     ) -> Option<HoldSlot> {
-        let mut counts = self.0.lock();
-        let held = counts.get(&browser).copied().unwrap_or(0);
-        if max.is_some_and(|max| held >= max) {
+        let mut holds = self.0.lock();
+        let sessions = holds.get(&browser).map(Vec::as_slice).unwrap_or_default();
+        if max.is_some_and(|max| others(sessions, session) >= max) {
             return None;
         }
-        counts.insert(browser, held + 1);
-        Some(HoldSlot { holds: Arc::clone(self), browser })
+        holds.entry(browser).or_default().push(session);
+        Some(HoldSlot { holds: Arc::clone(self), browser, session })
     }
+}
+
+/// The number of different sessions in `sessions` beside `own`. The list is as short as the limit.
+fn others(sessions: &[SessionId], own: SessionId) -> u32 {
+    let mut others: Vec<SessionId> = Vec::new();
+    for session in sessions {
+        if *session != own && !others.contains(session) {
+            others.push(*session);
+        }
+    }
+    u32::try_from(others.len()).unwrap_or(u32::MAX)
 }
 
 /// One held connect of a browser; dropped when the hold ends.
@@ -35,16 +51,18 @@ impl Holds {
 pub struct HoldSlot {
     holds: Arc<Holds>,
     browser: BrowserId,
+    session: SessionId,
 }
 
 impl Drop for HoldSlot {
     fn drop(&mut self) {
-        let mut counts = self.holds.0.lock();
-        if let Some(held) = counts.get_mut(&self.browser) {
-            *held -= 1;
-            if *held == 0 {
-                counts.remove(&self.browser);
-            }
+        let mut holds = self.holds.0.lock();
+        let Some(sessions) = holds.get_mut(&self.browser) else { return };
+        if let Some(place) = sessions.iter().position(|session| *session == self.session) {
+            sessions.swap_remove(place);
+        }
+        if sessions.is_empty() {
+            holds.remove(&self.browser);
         }
     }
 }
@@ -53,16 +71,31 @@ impl Drop for HoldSlot {
 mod tests {
     use super::*;
 
+    const ONE: BrowserId = BrowserId::from_bytes([1; 16]);
+    const OTHER: BrowserId = BrowserId::from_bytes([2; 16]);
+    const TAB: SessionId = SessionId::from_bytes([3; 16]);
+    const SECOND_TAB: SessionId = SessionId::from_bytes([4; 16]);
+
     #[test]
     fn a_browser_holds_up_to_its_limit_and_leaves_no_entry() {
         let holds = Arc::new(Holds::default());
-        let (one, other) = (BrowserId::from_bytes([1; 16]), BrowserId::from_bytes([2; 16]));
-        let slot = holds.enter(one, Some(1)).expect("first hold");
-        assert!(holds.enter(one, Some(1)).is_none());
-        assert!(holds.enter(other, Some(1)).is_some());
+        let slot = holds.enter(ONE, TAB, Some(1)).expect("first hold");
+        assert!(holds.enter(ONE, SECOND_TAB, Some(1)).is_none());
+        assert!(holds.enter(OTHER, SECOND_TAB, Some(1)).is_some());
         drop(slot);
         assert!(holds.0.lock().is_empty());
-        assert!(holds.enter(one, Some(0)).is_none());
-        assert!(holds.enter(one, None).is_some());
+        assert!(holds.enter(ONE, TAB, Some(0)).is_none());
+        assert!(holds.enter(ONE, TAB, None).is_some());
+    }
+
+    #[test]
+    fn a_session_may_supersede_its_own_hold() {
+        let holds = Arc::new(Holds::default());
+        let older = holds.enter(ONE, TAB, Some(1)).expect("first hold");
+        let newer = holds.enter(ONE, TAB, Some(1)).expect("its own successor");
+        drop(older);
+        assert!(holds.enter(ONE, SECOND_TAB, Some(1)).is_none(), "the newer one still holds");
+        drop(newer);
+        assert!(holds.0.lock().is_empty());
     }
 }

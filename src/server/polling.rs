@@ -152,7 +152,9 @@ impl Poller {
     /// Counts the hold for its browser; `Err` if it has too many.
     fn hold_slot(&self, app: &App, connect: &Connect) -> Result<Option<HoldSlot>, ()> {
         match connect.session().browser().filter(|_| self.cookies.any) {
-            Some(browser) => app.broker.hold_for(browser).map(Some).ok_or(()),
+            Some(browser) => {
+                app.broker.hold_for(browser, connect.session().id()).map(Some).ok_or(())
+            }
             None => Ok(None),
         }
     }
