@@ -219,10 +219,10 @@ impl Turn<'_, '_> {
             self.message.client_id.as_text().and_then(SessionId::parse) == Some(session.id())
         };
         let Some(current) = session.clone().filter(own) else {
-            let advice = (name.as_str() == CONNECT).then_some(START_ANEW);
+            let advice = (self.command() == CONNECT).then_some(START_ANEW);
             return self.refuse(Refusal::SessionUnknown, advice);
         };
-        match name.as_str() {
+        match self.command() {
             CONNECT => self.connect(&current),
             SUBSCRIBE => self.each_subscription(&current, true),
             UNSUBSCRIBE => self.each_subscription(&current, false),
@@ -237,9 +237,15 @@ impl Turn<'_, '_> {
                 Err(refusal) => self.refuse(refusal, None),
             },
         }
-        if name.as_str() != CONNECT {
+        if self.command() != CONNECT {
             self.app.broker.touch(&current, clock::now());
         }
+    }
+
+    /// The channel exactly as sent: `/meta/connect/` is no connect, though it parses to that name, or
+    /// a rule written for the one could be passed by with the other (reliability.md T13).
+    fn command(&self) -> &str {
+        self.message.channel.as_deref().unwrap_or_default()
     }
 
     /// The channel of the message, after the checks of protocol.md 12.
