@@ -86,6 +86,11 @@ impl Connection {
         .await
     }
 
+    /// Waits, without a deadline, until bytes have arrived or the connection has ended.
+    pub async fn readable(&mut self) {
+        self.fill().await;
+    }
+
     /// Asserts that nothing arrives for [`QUIET`]: the request in flight is being held.
     pub async fn quiet(&mut self) {
         let read = timeout(QUIET, self.fill()).await;

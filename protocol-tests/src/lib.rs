@@ -3,6 +3,7 @@
 //! Nothing here is shared with the broker: requests are raw bytes, WebSocket frames are built by
 //! hand, so that a mistake in the broker's own codecs cannot hide itself.
 //!
+//! - [`broker`]: a broker in this process, on a free loopback port
 //! - [`http`]: an HTTP/1.1 client that sends exactly the bytes it is given
 //! - [`websocket`]: a WebSocket client that can also send what the standard forbids
 //! - [`bayeux`]: sessions over both, replies as exact JSON
@@ -10,8 +11,11 @@
 //! - [`ledger`]: who published and who received what, and the verdict on it
 //! - [`deadline`]: waiting for events, never for luck
 //! - [`random`]: the seeded generator behind random plans
+//! - [`conformance`]: the table of protocol items and the tests that prove them
 
 pub mod bayeux;
+pub mod broker;
+pub mod conformance;
 pub mod deadline;
 pub mod http;
 pub mod ledger;

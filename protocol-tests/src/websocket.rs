@@ -25,7 +25,7 @@ pub use frame::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT};
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// What a server answers to [`KEY`].
-pub const ACCEPT: &str = "s3pPLBMxbaQ9kYGzzhZRbK+xOo=";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// An upgraded connection.
 #[derive(Debug)]
