@@ -67,6 +67,9 @@ enum Failure {
 /// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    // The soft limit that shells give, often 1024, is for programs that use select(2). A system that
+    // refuses leaves things as they are, and `config check` then shows the smaller number.
+    let _: Result<u64, _> = rlimit::increase_nofile_limit(u64::MAX);
     let result = match arguments.command {
         None => serve::run(&arguments.serve),
         Some(Command::Serve(options)) => serve::run(&options),
