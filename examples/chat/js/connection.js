@@ -7,7 +7,7 @@
  *  - spread reconnects: the client waits without jitter, so `onTransportFailure` is wrapped here.
  *
  * Knows nothing of rooms or of the page. Events: "change" (see `snapshot`), "session" (a session begins or
- * is taken up again; detail `{fresh, replaced}`), "event" (one line for people), "refused" (a subscription).
+ * is taken up again; detail `{replaced}`), "event" (one line for people), "refused" (a subscription).
  */
 
 import { CometD, ReloadExtension } from "../node_modules/cometd/cometd.js";
@@ -162,7 +162,7 @@ export class Connection extends EventTarget {
     this.#subscribeMissing();
     const replaced = this.#lastSession !== null && this.#lastSession !== reply.clientId;
     this.#lastSession = reply.clientId;
-    this.dispatchEvent(new CustomEvent("session", { detail: { fresh: !resumed, replaced } }));
+    this.dispatchEvent(new CustomEvent("session", { detail: { replaced } }));
   }
 
   #onConnect(reply) {
@@ -170,7 +170,11 @@ export class Connection extends EventTarget {
       this.#lost(reply);
       return;
     }
-    this.#sharedPoll = Boolean(reply.advice?.["multiple-clients"]);
+    const shared = Boolean(reply.advice?.["multiple-clients"]);
+    if (shared !== this.#sharedPoll) {
+      this.#sharedPoll = shared;
+      this.#changed();
+    }
     if (reply.advice?.reconnect === "none") {
       this.#onDisconnect();
       return;
