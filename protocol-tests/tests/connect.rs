@@ -259,15 +259,16 @@ async fn p043_a_connect_over_websocket_fails_the_held_poll() {
 
 #[tokio::test]
 async fn p043_a_poll_silences_the_connect_held_over_websocket() {
-    let broker = Broker::holding(HOLD_MS).await;
+    let broker = Broker::start().await;
     let mut socket = Socket::subscribed(broker.address, "/a").await;
     socket.send(json!([connect("3")])).await;
     socket.websocket.quiet().await;
     let mut poller = Polling::connected(broker.address).await;
     poller.client_id = socket.client_id.clone();
     poller.cookie = None;
-    assert_eq!(poller.one(connect("4")).await, connected("4", HOLD_MS));
+    assert_eq!(poller.one(connect_now("4")).await, connected("4", 45_000));
     socket.websocket.quiet().await;
+    assert_eq!(socket.one(connect_now("5")).await, connected("5", 45_000), "and not the third");
 }
 
 #[tokio::test]

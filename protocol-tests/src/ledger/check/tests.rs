@@ -38,7 +38,7 @@ fn a_clean_run_is_clean() {
 #[test]
 fn one_dropped_message_in_ten_thousand_is_lost() {
     let mut random = Random::new(1);
-    for _ in 0..20 {
+    for _ in 0..5 {
         let n = random.below(0..MESSAGES);
         let mut events = clean_run();
         events.remove(receipt(n));
@@ -50,7 +50,7 @@ fn one_dropped_message_in_ten_thousand_is_lost() {
 #[test]
 fn one_doubled_message_in_ten_thousand_is_doubled() {
     let mut random = Random::new(2);
-    for _ in 0..20 {
+    for _ in 0..5 {
         let n = random.below(0..MESSAGES);
         let mut events = clean_run();
         events.insert(receipt(n), received(n));
@@ -62,7 +62,7 @@ fn one_doubled_message_in_ten_thousand_is_doubled() {
 #[test]
 fn two_swapped_messages_in_ten_thousand_are_reordered() {
     let mut random = Random::new(3);
-    for _ in 0..20 {
+    for _ in 0..5 {
         let n = random.below(1..MESSAGES);
         let mut events = clean_run();
         events.remove(receipt(n - 1));
