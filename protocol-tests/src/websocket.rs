@@ -107,6 +107,15 @@ impl WebSocket {
         }
     }
 
+    /// The frames that have arrived, up to the first [`QUIET`].
+    pub async fn whole_frames(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Ok(Some(frame)) = timeout(QUIET, self.next_frame()).await {
+            frames.push(frame);
+        }
+        frames
+    }
+
     /// Asserts that nothing arrives for [`QUIET`].
     pub async fn quiet(&mut self) {
         let read = timeout(QUIET, self.fill()).await;
