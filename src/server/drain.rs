@@ -81,18 +81,17 @@ impl Drain {
         self.token.cancel();
     }
 
-    /// Waits until it is this connection's turn to go; returns the interval to advise.
-    pub(crate) async fn begun(&self) -> Duration {
+    /// Waits until clients are sent away.
+    pub(crate) async fn begins(&self) {
         self.token.cancelled().await;
+    }
+
+    /// Once it has begun: waits for this client's turn to go; returns the interval to advise.
+    pub(crate) async fn turn(&self) -> Duration {
         let plan = self.plan.get().copied().unwrap_or_else(|| Plan::new(0));
         sleep(jitter(plan.closing)).await;
         self.told.fetch_add(1, Ordering::Relaxed);
         jitter(plan.returning)
-    }
-
-    /// Waits for the beginning only: for connections that have nobody to tell.
-    pub(crate) async fn begins(&self) {
-        self.token.cancelled().await;
     }
 
     /// Clients told so far.

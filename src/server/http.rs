@@ -92,12 +92,17 @@ fn respond(
     async move {
         let response = match &http.listener {
             Listener::Main { files } => {
-                // Boxed: while a poll is held only what holding needs is kept.
-                let routed = Box::pin(route::respond(&http, files.as_deref(), request)).await;
-                match routed {
-                    Routed::Ready(response) => response,
-                    Routed::Held(held) => held.respond(&http.app).await,
-                }
+                // Boxed, and in a block of its own: a held poll keeps only what holding needs.
+                let held = {
+                    match Box::pin(route::respond(&http, files.as_deref(), request)).await {
+                        Routed::Held(held) => held,
+                        Routed::Ready(response) => {
+                            http.heads.response_done();
+                            return Ok(response);
+                        }
+                    }
+                };
+                held.respond(&http.app).await
             }
             Listener::Admin { loopback_only } => operators(&http.app, *loopback_only, &request),
         };

@@ -42,7 +42,7 @@ pub(super) struct Poller {
 pub(super) enum Polled {
     /// Its response is ready.
     Answered(Answer),
-    /// It is a connect to be held: [`Poller::hold`] answers it. Apart from the processing, whose
+    /// It is a connect to be held: [`Poller::wait`], then [`Poller::release`]. Apart from the processing, whose
     /// memory a held poll must not keep.
     Held(Poller, Connect),
 }
@@ -117,17 +117,17 @@ impl Poller {
         }
     }
 
-    /// Waits until there is a reason to answer, and answers.
-    pub(super) async fn hold(self, app: &App, mut connect: Connect) -> Answer {
-        let Some(release) = self.wait(app, &connect).await else { return superseded() };
+    /// Answers a held connect; `None` for the reason: a newer connect has taken over.
+    pub(super) fn release(self, mut connect: Connect, release: Option<Release>) -> Answer {
+        let Some(release) = release else { return superseded() };
         let mut reply = Vec::new();
         connect.write_reply(release, &mut reply);
         let batch = connect.session().take(connect.generation(), Take::ALL);
         self.answer(false, batch, &reply, Some(connect))
     }
 
-    /// `None`: a newer connect has taken over.
-    async fn wait(&self, app: &App, connect: &Connect) -> Option<Release> {
+    /// Waits until there is a reason to answer; `None`: a newer connect has taken over.
+    pub(super) async fn wait(&self, app: &App, connect: &Connect) -> Option<Release> {
         let slot = self.hold_slot(app, connect);
         if slot.is_err() {
             sleep(connect.delay()).await;
@@ -136,7 +136,7 @@ impl Poller {
         let ready = select! {
             ready = connect.session().signal(connect.generation()) => ready,
             () = sleep(connect.hold) => return Some(Release::Due),
-            pause = app.drain.begun() => return Some(Release::Drain(pause)),
+            () = app.drain.begins() => return Some(Release::Drain(Box::pin(app.drain.turn()).await)),
         };
         match ready {
             Ready::Superseded => None,

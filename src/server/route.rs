@@ -33,9 +33,13 @@ use super::{
 use crate::config::Transport;
 
 /// Where a request has led.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "taken apart at once; a box would cost every request"
+)]
 pub(super) enum Routed {
     Ready(Response<Body>),
-    Held(Held),
+    Held(Box<Held>),
 }
 
 /// A connect to be held. All else of its request, body and processing included, is gone.
@@ -47,9 +51,10 @@ pub(super) struct Held {
 
 impl Held {
     /// Waits for something to answer with.
-    pub(super) async fn respond(self, app: &App) -> Response<Body> {
-        let answer = self.poller.hold(app, self.connect).await;
-        self.dress.put_on(answer)
+    pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
+        let release = self.poller.wait(app, &self.connect).await;
+        let Self { dress, poller, connect } = *self;
+        dress.put_on(poller.release(connect, release))
     }
 }
 
@@ -168,7 +173,9 @@ impl Dress {
     fn routed(self, polled: Polled) -> Routed {
         match polled {
             Polled::Answered(answer) => Routed::Ready(self.put_on(answer)),
-            Polled::Held(poller, connect) => Routed::Held(Held { dress: self, poller, connect }),
+            Polled::Held(poller, connect) => {
+                Routed::Held(Box::new(Held { dress: self, poller, connect }))
+            }
         }
     }
 

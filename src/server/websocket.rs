@@ -48,22 +48,24 @@ pub(super) struct Upgraded {
     pub(super) counts_seconds: bool,
 }
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(app: Arc<App>, socket: Socket<TcpStream>, upgraded: Upgraded) {
-    let mut connection = Connection {
-        heard: clock::now(),
+/// Makes a connection of an upgraded socket; [`Connection::serve`] runs it.
+pub(super) fn connection(
+    app: Arc<App>,
+    socket: Socket<TcpStream>,
+    upgraded: Upgraded,
+) -> Box<Connection> {
+    let now = clock::now();
+    Box::new(Connection {
+        heard: now,
         // An idle socket, such as Faye's probe while it polls, may stay as long as a session.
-        leave: Some((clock::now() + app.config.session.max_interval, close::GOING_AWAY)),
+        leave: Some((now + app.config.session.max_interval, close::GOING_AWAY)),
         app,
         socket,
         upgraded,
         binding: None,
         connect: None,
         pinged: false,
-    };
-    let end = connection.run().await;
-    connection.unbind();
-    Box::pin(connection.close(end)).await;
+    })
 }
 
 /// Why a connection ends.
@@ -81,10 +83,10 @@ enum Wake {
     Heard(Result<Event, RecvError>),
     Session(Ready),
     Timer,
-    Drain(Duration),
+    Drain,
 }
 
-struct Connection {
+pub(super) struct Connection {
     app: Arc<App>,
     socket: Socket<TcpStream>,
     upgraded: Upgraded,
@@ -105,27 +107,32 @@ struct Binding {
 }
 
 impl Connection {
+    /// Serves the connection until it ends.
+    ///
+    /// The size of this future, of [`Connection`] and of its session is what an idle client costs, so
+    /// whatever is not needed while waiting is boxed.
+    pub(super) async fn serve(mut self: Box<Self>) {
+        let end = self.run().await;
+        self.unbind();
+        Box::pin(self.close(end)).await;
+    }
+
     async fn run(&mut self) -> End {
         let app = Arc::clone(&self.app);
-        let mut drain = pin!(app.drain.begun());
+        let mut drain = pin!(app.drain.begins());
         let mut timer = pin!(sleep_until(self.next_deadline().into()));
         loop {
             let wake = select! {
                 event = self.socket.recv() => Wake::Heard(event),
                 ready = signal(self.binding.as_ref(), self.connect.is_some()) => Wake::Session(ready),
                 () = timer.as_mut() => Wake::Timer,
-                pause = drain.as_mut() => Wake::Drain(pause),
+                () = drain.as_mut() => Wake::Drain,
             };
             let handled = match wake {
-                // Deliveries are the common case and stay inline; the rest is boxed, so that an idle
-                // connection does not keep the room for it.
-                Wake::Session(Ready::Messages) if !self.is_deliver_only() => {
-                    self.deliver_some().await.map(drop)
-                }
                 Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
                 Wake::Heard(event) => Box::pin(self.heard(event)).await,
                 Wake::Timer => Box::pin(self.time_passed()).await,
-                Wake::Drain(pause) => return Box::pin(self.drain(pause)).await,
+                Wake::Drain => return Box::pin(self.drain()).await,
             };
             if let Err(end) = handled {
                 return end;
@@ -218,7 +225,8 @@ impl Connection {
 
     async fn session_is(&mut self, ready: Ready) -> Result<(), End> {
         match ready {
-            // Only a deliver-only session comes here: its messages release the connect.
+            Ready::Messages if !self.is_deliver_only() => self.deliver_some().await.map(drop),
+            // Of a deliver-only session messages release the connect.
             Ready::Messages => {
                 self.deliver_backlog().await?;
                 self.answer_connect(Release::Due).await
@@ -309,7 +317,9 @@ impl Connection {
         Ok(())
     }
 
-    async fn drain(&mut self, pause: Duration) -> End {
+    async fn drain(&mut self) -> End {
+        let app = Arc::clone(&self.app);
+        let pause = app.drain.turn().await;
         // Best effort: whoever cannot be told finds out when the socket closes.
         if self.deliver_backlog().await.is_ok() {
             let _: Result<(), End> = self.answer_connect(Release::Drain(pause)).await;
@@ -332,7 +342,7 @@ impl Connection {
         }
     }
 
-    async fn close(mut self, end: End) {
+    async fn close(mut self: Box<Self>, end: End) {
         let (code, reason) = match end {
             End::ClosedByClient(code) => (code, ""),
             End::Close(code, reason) => (Some(code), reason),

@@ -17,9 +17,8 @@ use hyper_util::rt::TokioIo;
 use tracing::debug;
 
 use super::{
-    Upgraded,
+    Connection, Upgraded, connection,
     io::{Socket, SocketOptions},
-    serve,
 };
 use crate::{
     config::Transport,
@@ -86,7 +85,7 @@ pub(in crate::server) fn respond(
     response
 }
 
-/// Takes the socket from hyper once the 101 is written. `permit` stays until the socket is closed.
+/// Runs the connection once the 101 is written. `permit` stays until the socket is closed.
 async fn begin(
     app: Arc<App>,
     upgrade: OnUpgrade,
@@ -94,17 +93,36 @@ async fn begin(
     upgraded: Upgraded,
     permit: Arc<Permit>,
 ) {
+    // Boxed apart, so that the connection does not keep what only its beginning needs.
+    let connection = Box::pin(take_over(app, upgrade, options, upgraded)).await;
+    if let Some(connection) = connection {
+        connection.serve().await;
+    }
+    drop(permit);
+}
+
+/// Takes the socket from hyper.
+async fn take_over(
+    app: Arc<App>,
+    upgrade: OnUpgrade,
+    options: SocketOptions,
+    upgraded: Upgraded,
+) -> Option<Box<Connection>> {
     match upgrade.await.map(HyperUpgraded::downcast::<TokioIo<Timed>>) {
         Ok(Ok(parts)) => {
             let stream = parts.io.into_inner().into_inner();
             let socket = Socket::new(stream, &parts.read_buf, &options);
-            drop((parts.read_buf, options));
-            serve(app, socket, upgraded).await;
+            Some(connection(app, socket, upgraded))
         }
-        Ok(Err(_)) => debug!("an upgraded connection is not one of our streams"),
-        Err(error) => debug!(%error, "upgrade failed"),
+        Ok(Err(_)) => {
+            debug!("an upgraded connection is not one of our streams");
+            None
+        }
+        Err(error) => {
+            debug!(%error, "upgrade failed");
+            None
+        }
     }
-    drop(permit);
 }
 
 /// What both sides settle in the opening handshake.
