@@ -1,0 +1,72 @@
+//! When each session has to end: the rules of protocol.md 49 to 53, said without a wheel.
+
+use std::sync::Arc;
+
+use bayeuxd::broker::{Cause, Generation, Session};
+
+/// `session.max_interval` of every simulated broker.
+pub(crate) const MAX_INTERVAL_MS: u64 = 5_000;
+/// `session.handshake_grace` of every simulated broker.
+pub(crate) const GRACE_MS: u64 = 2_000;
+
+/// What the rules say about one session. Times are in the broker's milliseconds.
+pub(crate) struct Life {
+    pub(crate) session: Arc<Session>,
+    pub(crate) ended: Option<Cause>,
+    /// The simulation itself asked for the end.
+    pub(crate) condemned: bool,
+    owner: Option<Generation>,
+    held: bool,
+    deadline: u64,
+}
+
+impl Life {
+    /// A session after its handshake.
+    pub(crate) const fn new(session: Arc<Session>, now: u64) -> Self {
+        let deadline = now + GRACE_MS;
+        Self { session, ended: None, condemned: false, owner: None, held: false, deadline }
+    }
+
+    pub(crate) fn is_owner(&self, generation: Generation) -> bool {
+        self.ended.is_none() && self.owner == Some(generation)
+    }
+
+    /// Any message.
+    pub(crate) fn touch(&mut self, now: u64) {
+        let life = if self.session.is_connected() { MAX_INTERVAL_MS } else { GRACE_MS };
+        self.deadline = self.deadline.max(now + life);
+    }
+
+    /// A carrier takes over.
+    pub(crate) const fn claim(&mut self, generation: Generation, held: bool, now: u64) {
+        self.owner = Some(generation);
+        self.held = held;
+        self.deadline = now + MAX_INTERVAL_MS;
+    }
+
+    /// A connect is answered, or its connection gone.
+    pub(crate) fn left(&mut self, generation: Generation, interval: u64, now: u64) {
+        if self.is_owner(generation) {
+            self.held = false;
+            self.deadline = now + interval + MAX_INTERVAL_MS;
+        }
+    }
+
+    /// The broker says that the session has ended.
+    pub(crate) fn end(&mut self, cause: Cause, now: u64) {
+        assert!(self.ended.is_none(), "ended twice");
+        if cause == Cause::Expired {
+            assert!(!self.held, "expired while a connect was held");
+            assert!(now >= self.deadline, "expired at {now}, alive until {}", self.deadline);
+        }
+        let asked = matches!(cause, Cause::Client | Cause::Kicked);
+        assert_eq!(asked, self.condemned, "ended as {cause:?}");
+        self.ended = Some(cause);
+    }
+
+    /// After a tick: whoever is alive may be.
+    pub(crate) fn assert_not_overdue(&self, now: u64) {
+        let alive = self.ended.is_some() || self.held || now <= self.deadline + 1_000;
+        assert!(alive, "alive at {now}, {} ms after its end", now - self.deadline);
+    }
+}

@@ -1,0 +1,424 @@
+//! What happens next: clients act, connections run, walks go on, faults strike.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Waker},
+};
+
+use bayeuxd::broker::{Batch, Carrier, Cause, Generation, Progress, Ready, Session, Take};
+
+use crate::{
+    task::{Bell, End, Kind, Task, Writing, numbers},
+    world::{HOLD_MS, World},
+};
+
+impl World {
+    /// Does one random thing.
+    pub(crate) fn act(&mut self) {
+        let client = self.random.index(self.clients.len());
+        let present = self.clients[client].silent_until <= self.now;
+        match self.random.below(100) {
+            0..20 => {
+                let ms = self.random.pick(&[0, 1, 10, 100, 700]);
+                let ms = self.random_below_or_zero(ms);
+                self.pass(ms);
+            }
+            20..45 => self.run_one(),
+            45..60 => self.step_walk(),
+            60..62 => self.drop_walk(),
+            62 => self.pause_sometimes(),
+            63..75 => drop(self.publish(None)),
+            _ if present => self.client_acts(client),
+            _ => {}
+        }
+    }
+
+    fn random_below_or_zero(&mut self, bound: u64) -> u64 {
+        if bound == 0 { 0 } else { self.random.below(bound) }
+    }
+
+    fn pause_sometimes(&mut self) {
+        if self.random.once_in(8) {
+            self.pause();
+        }
+    }
+
+    fn client_acts(&mut self, client: usize) {
+        let Some((reader, session)) = self.clients[client].session.clone() else {
+            return self.handshake(client);
+        };
+        if self.lives[reader].ended.is_some() && self.random.once_in(2) {
+            // It is answered 402.
+            self.clients[client].session = None;
+            return;
+        }
+        match self.random.below(32) {
+            0..3 => self.open_poll(client, reader, &session),
+            3..8 => self.open_socket(client, reader, &session),
+            8..10 => drop(self.connect_on_socket(client, reader)),
+            10..15 => self.open_request(client, reader, &session),
+            15..18 => self.subscribe(client),
+            18 => self.unsubscribe(client),
+            19..25 => drop(self.publish(Some(client))),
+            25 => self.leave(client),
+            26 => self.vanish(client),
+            27 if self.random.once_in(3) => self.end(client, Cause::Client),
+            28 if self.random.once_in(3) => self.end(client, Cause::Kicked),
+            29 => self.clients[client].silent_until = self.now + self.random.below(9_000),
+            _ => self.touch(client),
+        }
+    }
+
+    // Connections.
+
+    fn start(&mut self, client: usize, reader: usize, session: &Arc<Session>, kind: Kind) {
+        self.tasks.push(Task {
+            client,
+            reader,
+            session: Arc::clone(session),
+            bell: Bell::new(),
+            kind,
+            writing: None,
+            deserted: false,
+        });
+    }
+
+    /// Sends a connect over HTTP; an earlier one may still be held.
+    pub(crate) fn open_poll(&mut self, client: usize, reader: usize, session: &Arc<Session>) {
+        let (first, generation) = self.connect(reader, session, Carrier::Poll);
+        let hold = self.random.pick(&[0, 300, HOLD_MS, HOLD_MS, HOLD_MS]);
+        let hold_until = self.now + if first { 0 } else { hold };
+        let interval = self.random.pick(&[0, 0, 0, 1_000]);
+        self.clients[client].connect_at = None;
+        self.start(client, reader, session, Kind::Poll { generation, hold_until, interval });
+    }
+
+    fn open_socket(&mut self, client: usize, reader: usize, session: &Arc<Session>) {
+        let generation = self.claim(reader, session);
+        let frames_max = 1 + self.random.index(5);
+        let take = Take { frames_max, ..Take::WRITE };
+        self.clients[client].connect_at = Some(self.now + 10);
+        self.start(
+            client,
+            reader,
+            session,
+            Kind::Socket { generation, connect: None, take, dies_at: u64::MAX },
+        );
+    }
+
+    /// Sends a connect over the client's newest socket; false if it has none.
+    fn connect_on_socket(&mut self, client: usize, reader: usize) -> bool {
+        let open = |task: &Task| {
+            task.is_socket() && task.client == client && task.reader == reader && !task.deserted
+        };
+        let Some(index) = self.tasks.iter().rposition(open) else { return false };
+        let session = Arc::clone(&self.tasks[index].session);
+        let (first, newer) = self.connect(reader, &session, Carrier::Socket);
+        let until = self.now + if first { 0 } else { HOLD_MS };
+        let task = &mut self.tasks[index];
+        // The loop of the connection goes on with the new generation.
+        task.bell.ring();
+        if let Kind::Socket { generation, connect, .. } = &mut task.kind {
+            *generation = newer;
+            *connect = Some((until, 0));
+        }
+        true
+    }
+
+    fn open_request(&mut self, client: usize, reader: usize, session: &Arc<Session>) {
+        self.touch(client);
+        let guard = Some(session.begin_request());
+        let count = self.random.below(4);
+        let waits = (0..count).filter_map(|_| self.publish(Some(client))).collect();
+        let ready_at = self.now + self.random.below(50);
+        self.start(client, reader, session, Kind::Request { guard, waits, ready_at });
+    }
+
+    /// A client gives one of its connections up, and the broker notices.
+    fn leave(&mut self, client: usize) {
+        if let Some(index) = self.tasks.iter().position(|task| task.client == client) {
+            let task = self.tasks.swap_remove(index);
+            self.close(task, End::Cut);
+        }
+    }
+
+    /// A client is gone and its connections do not know.
+    fn vanish(&mut self, client: usize) {
+        self.clients[client].silent_until = self.now + self.random.below(15_000);
+        self.clients[client].connect_at = None;
+        let now = self.now;
+        for task in self.tasks.iter_mut().filter(|task| task.client == client) {
+            task.deserted = true;
+            if let Kind::Socket { dies_at, .. } = &mut task.kind {
+                *dies_at = now + self.random.below(HOLD_MS);
+            }
+        }
+    }
+
+    /// Runs one of the connections that have something to do; false if none has.
+    pub(crate) fn run_one_of_all(&mut self) -> bool {
+        let due: Vec<usize> = (0..self.tasks.len()).filter(|index| self.is_due(*index)).collect();
+        if !due.is_empty() {
+            let index = self.random.pick(&due);
+            let task = self.tasks.swap_remove(index);
+            self.run(task);
+        }
+        !due.is_empty()
+    }
+
+    fn run_one(&mut self) {
+        self.run_one_of_all();
+        self.connect_again();
+    }
+
+    /// Healthy clients send their next connect, on the socket if they have one.
+    pub(crate) fn connect_again(&mut self) {
+        for client in 0..self.clients.len() {
+            let state = &mut self.clients[client];
+            if state.connect_at.take_if(|at| *at <= self.now).is_none() {
+                continue;
+            }
+            let session = state.session.clone();
+            if let Some((reader, session)) = session
+                && !self.connect_on_socket(client, reader)
+            {
+                self.open_poll(client, reader, &session);
+            }
+        }
+    }
+
+    /// A client whose connect is over sends the next one, unless a newer connection does that.
+    fn connect_later(&mut self, task: &Task, generation: Generation, interval: u64) {
+        if !task.deserted && self.lives[task.reader].is_owner(generation) {
+            let pause = if self.healthy { 0 } else { self.random.pick(&[0, 0, 500, 4_000]) };
+            self.clients[task.client].connect_at = Some(self.now + interval + pause);
+        }
+    }
+
+    fn is_due(&self, index: usize) -> bool {
+        let task = &self.tasks[index];
+        if let Some(writing) = &task.writing {
+            return writing.done_at <= self.now;
+        }
+        match &task.kind {
+            Kind::Poll { hold_until, .. } => task.bell.has_rung() || *hold_until <= self.now,
+            Kind::Socket { connect, dies_at, .. } => {
+                let timer = connect.is_some_and(|(until, _)| until <= self.now);
+                timer || *dies_at <= self.now || task.bell.has_rung()
+            }
+            Kind::Request { waits, ready_at, .. } => {
+                *ready_at <= self.now
+                    && waits.iter().all(|number| self.ledger.is_delivered(*number))
+            }
+        }
+    }
+
+    fn run(&mut self, mut task: Task) {
+        if task.writing.is_some() {
+            return self.finish_write(task);
+        }
+        match &mut task.kind {
+            Kind::Request { guard, .. } => {
+                // Over once it has what its response takes.
+                let batch = guard.take().and_then(|guard| guard.take());
+                self.write(task, batch);
+            }
+            Kind::Poll { generation, hold_until, .. } => {
+                let (generation, over) = (*generation, *hold_until <= self.now);
+                match task.signal(generation) {
+                    Some(Ready::Messages) => {
+                        let batch = task.session.take(generation, Take::ALL);
+                        assert!(batch.is_some(), "called for nothing");
+                        self.write(task, batch);
+                    }
+                    None if over => {
+                        let batch = task.session.take(generation, Take::ALL);
+                        self.write(task, batch);
+                    }
+                    None => self.tasks.push(task),
+                    Some(ready) => self.dismissed(task, ready),
+                }
+            }
+            Kind::Socket { .. } => self.run_socket(task),
+        }
+    }
+
+    fn run_socket(&mut self, mut task: Task) {
+        let waits_as = task.waits_as();
+        let Kind::Socket { generation, connect, take, dies_at } = &mut task.kind else { return };
+        let (owner, take) = (*generation, *take);
+        if *dies_at <= self.now {
+            return self.close(task, End::Cut);
+        }
+        if let Some((_, interval)) = connect.take_if(|(until, _)| *until <= self.now) {
+            self.left(&task, owner, interval);
+            self.connect_later(&task, owner, interval);
+            task.bell.ring();
+            return self.tasks.push(task);
+        }
+        if waits_as.is_none() {
+            // Deliveries wait for a connect.
+            task.bell.quiet();
+            return self.tasks.push(task);
+        }
+        match task.signal(owner) {
+            Some(Ready::Messages) => {
+                let batch = task.session.take(owner, take);
+                assert!(batch.is_some(), "called for nothing");
+                self.write(task, batch);
+            }
+            None => self.tasks.push(task),
+            Some(ready) => self.dismissed(task, ready),
+        }
+    }
+
+    fn dismissed(&mut self, task: Task, ready: Ready) {
+        self.saw(match (ready, task.is_socket()) {
+            (Ready::Ended(_), _) => "carriers told of the end",
+            (_, true) => "sockets superseded",
+            (_, false) => "polls superseded",
+        });
+        self.close(task, End::Arrives);
+    }
+
+    fn write(&mut self, mut task: Task, batch: Option<Batch>) {
+        let slow = if self.healthy { 0 } else { self.random.pick(&[0, 0, 20, 2_000]) };
+        let done_at = self.now + self.random_below_or_zero(slow);
+        let end = match self.random.below(10) {
+            _ if self.healthy => End::Arrives,
+            _ if task.deserted => self.random.pick(&[End::Lost, End::Cut]),
+            0 => End::Lost,
+            1 => End::Cut,
+            _ => End::Arrives,
+        };
+        task.writing = Some(Writing { batch, done_at, end });
+        self.tasks.push(task);
+    }
+
+    fn finish_write(&mut self, mut task: Task) {
+        let end = task.writing.as_ref().map_or(End::Arrives, |writing| writing.end);
+        let end = if task.deserted && end == End::Arrives { End::Lost } else { end };
+        if end != End::Arrives || !task.is_socket() {
+            return self.close(task, end);
+        }
+        self.settle(&mut task, end);
+        if let Kind::Socket { generation, connect, .. } = &mut task.kind {
+            let (generation, released) =
+                (*generation, connect.take_if(|_| self.config.session.meta_connect_deliver_only));
+            if let Some((_, interval)) = released {
+                self.left(&task, generation, interval);
+                self.connect_later(&task, generation, interval);
+            }
+        }
+        task.bell.ring();
+        self.tasks.push(task);
+    }
+
+    /// Ends a connection; what it was writing ends as `end`.
+    pub(crate) fn close(&mut self, mut task: Task, end: End) {
+        self.settle(&mut task, end);
+        match task.kind {
+            Kind::Poll { generation, interval, .. } => {
+                self.connect_later(&task, generation, interval);
+                self.left(&task, generation, interval);
+            }
+            Kind::Socket { generation, .. } => {
+                self.connect_later(&task, generation, 0);
+                self.detach(&task, generation);
+            }
+            Kind::Request { .. } => {}
+        }
+    }
+
+    fn settle(&mut self, task: &mut Task, end: End) {
+        let Some(mut batch) = task.writing.take().and_then(|writing| writing.batch) else { return };
+        self.saw(match task.kind {
+            Kind::Poll { .. } => "poll responses",
+            Kind::Socket { .. } => "socket writes",
+            Kind::Request { .. } => "request responses",
+        });
+        if end == End::Cut {
+            self.saw("batches cut");
+        }
+        let numbers = numbers(&batch);
+        let (arrived, written) = match end {
+            End::Arrives => (numbers.len(), numbers.len()),
+            End::Lost => (0, numbers.len()),
+            // Half a response is no response; half a WebSocket's frames are.
+            End::Cut if !task.is_socket() => (0, 0),
+            End::Cut => {
+                let written = self.random.index(numbers.len() + 1);
+                (self.random.index(written + 1), written)
+            }
+        };
+        for (index, number) in numbers.iter().take(written).enumerate() {
+            if index < arrived {
+                self.ledger.arrived(task.reader, *number);
+            } else {
+                self.ledger.lost_in_flight(task.reader, *number);
+            }
+        }
+        if written == numbers.len() {
+            batch.settle();
+        } else {
+            *batch.progress().1 = written;
+        }
+    }
+
+    // Walks.
+
+    /// Takes a random walk one step further.
+    pub(crate) fn step_walk(&mut self) {
+        if self.walks.is_empty() {
+            return;
+        }
+        let index = self.random.index(self.walks.len());
+        let walk = &mut self.walks[index];
+        let progress = walk.delivery.step(&mut walk.wakes);
+        if self.random.once_in(2) {
+            self.walks[index].wakes.fire();
+        }
+        if progress != Progress::More {
+            let own = self.walks[index].own;
+            self.ledger.delivered(own);
+        }
+        if progress == Progress::Done {
+            drop(self.walks.swap_remove(index));
+        }
+        self.hear_deliveries();
+    }
+
+    /// A publisher is cancelled in the middle of its walk.
+    fn drop_walk(&mut self) {
+        if self.walks.is_empty() {
+            return;
+        }
+        let index = self.random.index(self.walks.len());
+        self.saw("walks dropped");
+        let walk = self.walks.swap_remove(index);
+        let own = walk.own;
+        drop(walk);
+        self.ledger.delivered(own);
+        self.hear_deliveries();
+    }
+
+    /// Runs the publishers that wait for others and were woken.
+    fn hear_deliveries(&mut self) {
+        let ledger = &mut self.ledger;
+        self.behind.retain_mut(|behind| {
+            if !behind.bell.has_rung() {
+                return true;
+            }
+            behind.bell.quiet();
+            let waker = Waker::from(Arc::clone(&behind.bell));
+            let done =
+                Pin::new(&mut behind.delivered).poll(&mut Context::from_waker(&waker)).is_ready();
+            if done {
+                ledger.delivered(behind.own);
+            }
+            !done
+        });
+    }
+}
