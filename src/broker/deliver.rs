@@ -82,6 +82,11 @@ impl Delivery {
 
     /// Goes on for about a millisecond. Waking the receivers is left to `wakes`.
     pub fn step(&mut self, wakes: &mut Wakes) -> Progress {
+        self.step_by(STEP_PUSHES, wakes)
+    }
+
+    /// Goes on for about so many mailbox pushes. Waking the receivers is left to `wakes`.
+    pub fn step_by(&mut self, pushes: usize, wakes: &mut Wakes) -> Progress {
         if self.done {
             return Progress::Done;
         }
@@ -89,7 +94,7 @@ impl Delivery {
             self.done = true;
             return Progress::Done;
         }
-        let mut budget = STEP_PUSHES;
+        let mut budget = pushes;
         while let Some(session) = self.next_session() {
             self.push(&session, wakes);
             budget = budget.saturating_sub(self.run.len());

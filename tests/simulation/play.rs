@@ -88,7 +88,7 @@ impl World {
     /// Sends a connect over HTTP; an earlier one may still be held.
     pub(crate) fn open_poll(&mut self, client: usize, reader: usize, session: &Arc<Session>) {
         let (first, generation) = self.connect(reader, session, Carrier::Poll);
-        let hold = self.random.pick(&[0, 300, HOLD_MS, HOLD_MS, HOLD_MS]);
+        let hold = self.random.pick(&[0, 300, HOLD_MS, HOLD_MS, 3 * HOLD_MS]);
         let hold_until = self.now + if first { 0 } else { hold };
         let interval = self.random.pick(&[0, 0, 0, 1_000]);
         self.clients[client].connect_at = None;
@@ -116,7 +116,7 @@ impl World {
         let Some(index) = self.tasks.iter().rposition(open) else { return false };
         let session = Arc::clone(&self.tasks[index].session);
         let (first, newer) = self.connect(reader, &session, Carrier::Socket);
-        let until = self.now + if first { 0 } else { HOLD_MS };
+        let until = self.now + if first { 0 } else { self.random.pick(&[HOLD_MS, 3 * HOLD_MS]) };
         let task = &mut self.tasks[index];
         // The loop of the connection goes on with the new generation.
         task.bell.ring();
@@ -376,7 +376,8 @@ impl World {
         }
         let index = self.random.index(self.walks.len());
         let walk = &mut self.walks[index];
-        let progress = walk.delivery.step(&mut walk.wakes);
+        let pushes = 1 + self.random.index(4);
+        let progress = walk.delivery.step_by(pushes, &mut walk.wakes);
         if self.random.once_in(2) {
             self.walks[index].wakes.fire();
         }

@@ -25,7 +25,7 @@ use crate::{
 
 /// A gap between ticks above which the broker takes its process for stopped.
 const PAUSE_MS: u64 = 5_000;
-/// The longest hold of a connect.
+/// The usual hold of a connect; some are held longer than a session lives without one.
 pub(crate) const HOLD_MS: u64 = 3_000;
 
 /// Channels that are published to; those below `/old` and `/new` may lose messages.
