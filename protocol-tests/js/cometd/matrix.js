@@ -1,0 +1,19 @@
+// All checks of one generation of npm cometd over one transport. The library keeps its window object
+// in a global, so every pair has a process, that is a test file, of its own.
+
+import { clientFactory } from "../lib/cometd_client.js";
+import { Broker, checkEnd } from "../lib/kit.js";
+import { deliveryChecks } from "./delivery.js";
+import { networkChecks } from "./network.js";
+import { sessionChecks } from "./session.js";
+
+/** Declares the checks; `generation` is 7 or 9. */
+export async function matrix(generation, transport) {
+  const { client, library } = await clientFactory(generation, transport);
+  client.library = library;
+  const kit = { broker: await Broker.start(), client, transport };
+  sessionChecks(kit);
+  deliveryChecks(kit);
+  networkChecks(kit);
+  checkEnd(kit.broker);
+}

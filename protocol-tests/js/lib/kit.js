@@ -1,0 +1,70 @@
+// What the checks of one file share: a broker, clients that are closed after each check, and a limit
+// of time for each check, so that a hung one fails alone.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Broker } from "./broker.js";
+
+const LIMIT_MS = 15_000;
+
+/** Collects what a check opened; everything is closed when the check ends, last opened first. */
+class Bench {
+  #closers = [];
+
+  /** Runs `closer` when the check ends. */
+  later(closer) {
+    this.#closers.push(closer);
+  }
+
+  /** Remembers something with a `close` or `stop` method and returns it. */
+  keep(thing) {
+    this.later(() => (thing.close ? thing.close() : thing.stop()));
+    return thing;
+  }
+
+  async clear() {
+    const errors = [];
+    for (const closer of this.#closers.reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** Declares a check: `name` is a sentence, `body` gets a Bench. */
+export function check(name, body, limitMs = LIMIT_MS) {
+  test(name, { timeout: limitMs }, async (context) => {
+    const bench = new Bench();
+    let failed = true;
+    // Also when the limit has passed, and then without a second complaint.
+    context.after(async () => failed && (await bench.clear().catch(() => {})));
+    await body(bench);
+    failed = false;
+    await bench.clear();
+  });
+}
+
+/** Declares the last check of a file: its shared broker ends in order. */
+export function checkEnd(broker) {
+  check("the broker drains with exit code 0 and never panicked", () => endsWell(broker));
+}
+
+/** Drains the broker and fails unless it ended with 0 and without a panic. */
+export async function endsWell(broker) {
+  const { code, output } = await broker.stop();
+  assert.doesNotMatch(output, /panicked/);
+  assert.equal(code, 0, output);
+}
+
+/** A channel name that no other check uses. */
+export function channel(hint = "check") {
+  channels += 1;
+  return `/${hint}/${process.pid}/${channels}`;
+}
+let channels = 0;
+
+export { Broker };
