@@ -1,0 +1,3 @@
+import { fayeChecks } from "./checks.js";
+
+await fayeChecks(true);
