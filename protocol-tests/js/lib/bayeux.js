@@ -1,10 +1,12 @@
 // A bare Bayeux request, to look at a session from outside without a client's help.
 
+const JSON_BODY = { "content-type": "application/json" };
+
 /** POSTs `messages` to `url` and returns the parsed replies. */
 export async function post(url, messages, headers = {}) {
   const response = await fetch(url, {
     method: "POST",
-    headers: { "content-type": "application/json", ...headers },
+    headers: { ...JSON_BODY, ...headers },
     body: JSON.stringify(messages),
   });
   if (response.status !== 200) throw new Error(`HTTP ${response.status}: ${await response.text()}`);
@@ -31,7 +33,7 @@ export class Publisher {
     const publisher = new Publisher();
     publisher.#url = url;
     const handshake = { channel: "/meta/handshake", version: "1.0", id: "1", supportedConnectionTypes: ["long-polling"] };
-    const response = await fetch(url, { method: "POST", body: JSON.stringify([handshake]) });
+    const response = await fetch(url, { method: "POST", headers: JSON_BODY, body: JSON.stringify([handshake]) });
     const [cookie] = response.headers.getSetCookie();
     if (cookie) publisher.#cookie = { cookie: cookie.split(";")[0] };
     publisher.#clientId = (await response.json())[0].clientId;

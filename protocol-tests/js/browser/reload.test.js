@@ -1,0 +1,82 @@
+// A page that is loaded again, and one that is closed.
+
+import assert from "node:assert/strict";
+import { knows, Publisher } from "../lib/bayeux.js";
+import { clientTab, launch, visitor } from "../lib/browser.js";
+import { pause, until } from "../lib/deadline.js";
+import { Broker, channel, check, checkEnd } from "../lib/kit.js";
+import { PageServer } from "../lib/page_server.js";
+
+const numbers = (count) => Array.from({ length: count }, (_, n) => n);
+
+const broker = await Broker.start();
+const pages = await PageServer.start();
+const browser = await launch();
+
+for (const transport of ["websocket", "long-polling"]) {
+  check(`p134 a reload keeps the session over ${transport}, and no message is lost`, async (bench) => {
+    const page = await clientTab(bench, await visitor(bench, browser), pages.url("client.html"));
+    const name = channel("reload");
+    const start = () =>
+      page.evaluate((o) => window.start(o), { url: broker.url({ host: "localhost" }), transport, channel: name, reload: true });
+    await start();
+    const clientId = await page.evaluate(() => window.cometd.getClientId());
+    const publisher = await Publisher.open(broker.url());
+    const received = [];
+    for (let round = 0; round < 3; round++) {
+      const first = round * 30;
+      for (const n of numbers(10)) await publisher.publish(name, first + n);
+      await page.waitForFunction((last) => window.inbox.at(-1) === last, first + 9);
+      received.push(...(await page.evaluate(() => window.inbox)));
+      // The new page is kept waiting; meanwhile nobody is connected.
+      pages.delayMs = 400;
+      const reloaded = page.reload();
+      await pause(150);
+      for (const n of numbers(10)) await publisher.publish(name, first + 10 + n);
+      await reloaded;
+      pages.delayMs = 0;
+      await page.waitForFunction(() => window.ready);
+      await start();
+      assert.equal(await page.evaluate(() => window.cometd.getClientId()), clientId);
+      for (const n of numbers(10)) await publisher.publish(name, first + 20 + n);
+      await page.waitForFunction((last) => window.inbox.at(-1) === last, first + 29);
+      received.push(...(await page.evaluate(() => window.inbox.splice(0))));
+    }
+    assert.deepEqual(received, numbers(90));
+    assert.deepEqual(await page.evaluate(() => window.failures), []);
+  });
+
+  check(`p055 the session of a closed tab is gone after max_interval, over ${transport}`, async (bench) => {
+    const page = await clientTab(bench, await visitor(bench, browser), pages.url("client.html"));
+    await page.evaluate((o) => window.start(o), { url: broker.url({ host: "localhost" }), transport, channel: channel() });
+    await page.waitForFunction(() => window.connects.length >= 2); // so the third is held
+    const clientId = await page.evaluate(() => window.cometd.getClientId());
+    await page.close();
+    await pause(4500); // max_interval 3 s, removal at most 1 s late; asking earlier would prolong it
+    assert.equal(await knows(broker.url(), clientId), false);
+  });
+}
+
+check("a page whose broker was killed and started again is back by itself", async (bench) => {
+  for (const transport of ["websocket", "long-polling"]) {
+    const own = await Broker.start();
+    bench.later(() => own.stop());
+    const page = await clientTab(bench, await visitor(bench, browser), pages.url("client.html"), { complaintsExpected: true });
+    const name = channel("restart");
+    await page.evaluate((o) => window.start(o), { url: own.url({ host: "localhost" }), transport, channel: name });
+    await own.kill();
+    await pause(300);
+    await own.restart();
+    const publisher = await Publisher.open(own.url());
+    await until(10_000, "a message after the restart", async () => {
+      await publisher.publish(name, "back");
+      return page.evaluate(() => window.inbox.includes("back"));
+    });
+  }
+}, 30_000);
+
+check("the pages and the browser end", async () => {
+  await browser.close();
+  pages.close();
+});
+checkEnd(broker);
