@@ -7,13 +7,14 @@ import { fileURLToPath } from "node:url";
 import { Publisher } from "../lib/bayeux.js";
 import { launch, tab, visitor } from "../lib/browser.js";
 import { pause, until } from "../lib/deadline.js";
-import { Broker, check, checkEnd, endsWell } from "../lib/kit.js";
+import { about, Broker, check, checkEnd, endsWell } from "../lib/kit.js";
 import { PageServer } from "../lib/page_server.js";
 import { SHORT } from "../lib/broker.js";
 
 const ROOT = new URL("../../../", import.meta.url);
 const STATIC = ["--static", fileURLToPath(new URL("examples/chat", ROOT))];
 
+about("Chromium");
 const broker = await Broker.start(SHORT, STATIC);
 const browser = await launch();
 

@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { knows, Publisher } from "../lib/bayeux.js";
 import { clientTab, launch, visitor } from "../lib/browser.js";
 import { pause, until } from "../lib/deadline.js";
-import { Broker, channel, check, checkEnd } from "../lib/kit.js";
+import { about, Broker, channel, check, checkEnd } from "../lib/kit.js";
 import { PageServer } from "../lib/page_server.js";
 
 const numbers = (count) => Array.from({ length: count }, (_, n) => n);
 
+about("Chromium");
 const broker = await Broker.start();
 const pages = await PageServer.start();
 const browser = await launch();

@@ -5,12 +5,13 @@ import assert from "node:assert/strict";
 import { Publisher } from "../lib/bayeux.js";
 import { clientTab, FOREIGN, launch, visitor } from "../lib/browser.js";
 import { until } from "../lib/deadline.js";
-import { Broker, channel, check, checkEnd } from "../lib/kit.js";
+import { about, Broker, channel, check, checkEnd } from "../lib/kit.js";
 import { PageServer } from "../lib/page_server.js";
 
 const TRANSPORTS = ["websocket", "long-polling", "callback-polling"];
 const numbers = (count) => Array.from({ length: count }, (_, n) => n);
 
+about("Chromium");
 const broker = await Broker.start();
 const pages = await PageServer.start();
 const browser = await launch();

@@ -2,13 +2,14 @@
 // in a global, so every pair has a process, that is a test file, of its own.
 
 import { clientFactory } from "../lib/cometd_client.js";
-import { Broker, checkEnd } from "../lib/kit.js";
+import { about, Broker, checkEnd } from "../lib/kit.js";
 import { deliveryChecks } from "./delivery.js";
 import { networkChecks } from "./network.js";
 import { sessionChecks } from "./session.js";
 
 /** Declares the checks; `generation` is 7 or 9. */
 export async function matrix(generation, transport) {
+  about(`cometd ${generation} over ${transport}`);
   const { client, library } = await clientFactory(generation, transport);
   client.library = library;
   const kit = { broker: await Broker.start(), client, transport };

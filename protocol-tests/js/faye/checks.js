@@ -4,15 +4,16 @@ import assert from "node:assert/strict";
 import { Publisher } from "../lib/bayeux.js";
 import { pause, until } from "../lib/deadline.js";
 import { FayeClient } from "../lib/faye_client.js";
-import { Broker, channel, check, checkEnd, endsWell } from "../lib/kit.js";
+import { about, Broker, channel, check, checkEnd, endsWell } from "../lib/kit.js";
 
 const numbers = (count) => Array.from({ length: count }, (_, n) => n);
 
 /** Declares the checks; `websocket` says whether the client may leave long-polling. */
 export async function fayeChecks(websocket) {
+  const transport = websocket ? "websocket" : "long-polling";
+  about(`faye over ${transport}`);
   const broker = await Broker.start();
   const open = (bench, target = broker) => bench.keep(new FayeClient(target.url({ path: "/faye" }), websocket));
-  const transport = websocket ? "websocket" : "long-polling";
 
   check("p137 200 messages arrive in order, whole and once", async (bench) => {
     const [from, to] = [open(bench), open(bench)];
@@ -25,7 +26,7 @@ export async function fayeChecks(websocket) {
     assert.deepEqual(deliveries[0], { channel: name, data: { n: 0, text: "é😀" } });
   });
 
-  check(`p099 the client works over ${transport}, on the session of its first handshake`, async (bench) => {
+  check("p099 the client works over its transport, on the session of its first handshake", async (bench) => {
     const one = open(bench);
     const inbox = await one.subscribe(channel());
     await until(5000, `a connect over ${transport}`, () => one.transport === transport);

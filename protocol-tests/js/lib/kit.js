@@ -2,10 +2,13 @@
 // of time for each check, so that a hung one fails alone.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { Broker } from "./broker.js";
 
 const LIMIT_MS = 15_000;
+
+// What a hung check left behind must not keep the process; the pause lets its report out.
+after(() => void setTimeout(() => process.exit(), 2000).unref());
 
 /** Collects what a check opened; everything is closed when the check ends, last opened first. */
 class Bench {
@@ -35,9 +38,15 @@ class Bench {
   }
 }
 
+/** Says which client the checks of this file are about, for their names. */
+export function about(client) {
+  subject = ` (${client})`;
+}
+let subject = "";
+
 /** Declares a check: `name` is a sentence, `body` gets a Bench. */
 export function check(name, body, limitMs = LIMIT_MS) {
-  test(name, { timeout: limitMs }, async (context) => {
+  test(name + subject, { timeout: limitMs }, async (context) => {
     const bench = new Bench();
     let failed = true;
     // Also when the limit has passed, and then without a second complaint.

@@ -1,27 +1,23 @@
-// Reporter of node:test for ../run: one line per check, details below a failure, one total at the end.
+// Reporter of node:test for ../run, which counts its lines: one per check, details below a failure.
 
-/** Turns test events into lines `ok   NAME (MS ms)`, `FAIL NAME`, `skip NAME`, and a last `total …`. */
+/** Turns test events into lines `ok   NAME (MS ms)`, `FAIL NAME`, `skip NAME: REASON`. */
 export default async function* report(events) {
-  const count = { passed: 0, failed: 0, skipped: 0 };
   for await (const { type, data } of events) {
     if (type === "test:stderr" || type === "test:stdout") yield indent(data.message);
     if (type !== "test:pass" && type !== "test:fail") continue;
-    // A file and a suite only hold checks. They count when they fail by themselves.
+    // A file and a suite only hold checks. They are reported only when they fail by themselves.
     const holder = data.details.type === "suite" || data.file === data.name;
     if (type === "test:pass") {
       if (holder) continue;
       const skipped = data.skip !== undefined || data.todo !== undefined;
-      count[skipped ? "skipped" : "passed"] += 1;
       const ms = Math.round(data.details.duration_ms);
       yield skipped ? `skip ${data.name}: ${data.skip}\n` : `ok   ${data.name} (${ms} ms)\n`;
     } else {
       const error = data.details.error;
       if (holder && error?.failureType === "subtestsFailed") continue;
-      count.failed += 1;
       yield `FAIL ${data.name}\n${indent(explain(error))}`;
     }
   }
-  yield `total ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`;
 }
 
 function explain(error) {
