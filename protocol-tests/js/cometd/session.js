@@ -11,8 +11,8 @@ const ADVICE = { reconnect: "retry", interval: 0, timeout: 2000 };
 export function sessionChecks({ broker, client, transport }) {
   check("p015 the handshake reply brings a session, the connection types and full advice", async (bench) => {
     const one = bench.keep(client(broker.url()));
-    const reply = await one.open();
-    const { id, clientId, ...rest } = reply;
+    await one.open();
+    const { id, clientId, ...rest } = one.received[0];
     assert.match(clientId, /^[0-9A-Za-z]{20,}$/);
     assert.equal(id, one.sent[0].id);
     assert.deepEqual(rest, {

@@ -38,6 +38,7 @@ export class PageServer {
 
   async #serve(request, response) {
     const name = new URL(request.url, "http://page").pathname;
+    if (name === "/favicon.ico") return response.writeHead(204).end();
     try {
       const body = this.#pages.get(name) ?? (await readFile(file(name)));
       if (name.endsWith(".html")) await new Promise((resolve) => setTimeout(resolve, this.delayMs));

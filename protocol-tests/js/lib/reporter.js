@@ -1,5 +1,7 @@
 // Reporter of node:test for ../run, which counts its lines: one per check, details below a failure.
 
+import { inspect } from "node:util";
+
 /** Turns test events into lines `ok   NAME (MS ms)`, `FAIL NAME`, `skip NAME: REASON`. */
 export default async function* report(events) {
   for await (const { type, data } of events) {
@@ -9,6 +11,7 @@ export default async function* report(events) {
     const holder = data.details.type === "suite" || data.file === data.name;
     if (type === "test:pass") {
       if (holder) continue;
+      if (data.skip === "test name does not match pattern") continue; // somebody runs a selection
       const skipped = data.skip !== undefined || data.todo !== undefined;
       const ms = Math.round(data.details.duration_ms);
       yield skipped ? `skip ${data.name}: ${data.skip}\n` : `ok   ${data.name} (${ms} ms)\n`;
@@ -22,7 +25,7 @@ export default async function* report(events) {
 
 function explain(error) {
   const cause = error?.cause ?? error;
-  return cause?.stack ?? String(cause);
+  return cause?.stack ?? inspect(cause);
 }
 
 function indent(text) {
