@@ -163,7 +163,7 @@ pub struct Queue {
 /// `[session.browser_cookie]`: the cookie that tells browsers apart (protocol.md 87).
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrowserCookie {
-    /// Name of the cookie.
+    /// Name of the cookie; one that a WebSocket upgrade sets has `_WS` behind it.
     pub name: String,
     /// Whether messages of a session that was given a cookie are refused without it.
     pub require: bool,

@@ -168,6 +168,7 @@ async fn p087_a_websocket_gets_its_cookie_with_the_101() {
     let broker = Broker::start().await;
     let websocket = WebSocket::open(broker.address).await;
     let cookie = websocket.response.cookie();
+    assert!(cookie.starts_with("BAYEUX_BROWSER_WS="), "{cookie}");
     let request = upgrade_request("/cometd").header("Cookie", &cookie);
     let websocket = WebSocket::open_with(broker.address, &request).await;
     assert_eq!(websocket.response.header("set-cookie"), None);

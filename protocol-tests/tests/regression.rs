@@ -3,6 +3,7 @@
 use protocol_tests::{
     bayeux::{Polling, connect, connected, publish, refused},
     broker::Broker,
+    websocket::WebSocket,
 };
 
 /// A browser's session counted its own superseded connect against the limit of one held connect per
@@ -38,4 +39,20 @@ async fn a_meta_channel_is_matched_exactly() {
     let reply = session.one(shouted).await;
     assert_eq!(reply, refused("4", "/META/connect", "400::data_missing"), "an ordinary channel");
     assert!(broker.knows(&session.client_id));
+}
+
+/// On its first visit a Faye client probes the WebSocket while its handshake over HTTP is under way,
+/// both without a cookie. The 101 and the handshake set one each under the same name; when the 101
+/// came last, the browser presented its cookie with the session of the other, and every request got
+/// 402. Found by npm faye, over WebSocket on a busy machine.
+#[tokio::test]
+async fn a_probe_beside_a_handshake_takes_no_cookie_away() {
+    let broker = Broker::start().await;
+    let mut session = Polling::handshake(broker.address).await;
+    let probe = WebSocket::open(broker.address).await.response.cookie();
+    let own = session.cookie.take().expect("a cookie");
+    let name = |cookie: &str| cookie.split('=').next().map(str::to_owned);
+    assert_ne!(name(&own), name(&probe), "a browser keeps both");
+    session.cookie = Some(format!("{own}; {probe}"));
+    assert_eq!(session.one(connect("2")).await, connected("2", 45_000));
 }

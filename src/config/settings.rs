@@ -406,7 +406,7 @@ fn browser_cookie() -> Vec<Setting<Config>> {
             "session.browser_cookie.name",
             |c| &mut c.session.browser_cookie.name,
             Text { allowed: "a cookie name", valid: syntax::is_token },
-            "Name of the cookie.",
+            "Name of the cookie; one that a WebSocket upgrade sets has `_WS` behind it.",
         ),
         Setting::new(
             "session.browser_cookie.require",

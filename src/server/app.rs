@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     StartError,
-    cookie::{Cookies, Presented},
+    cookie::{Cookies, Occasion, Presented},
     drain::Drain,
     forwarded::{Proxies, Scheme},
     origin::{self, OriginRule},
@@ -93,12 +93,14 @@ impl App {
         cookies: &Presented,
         headers: &HeaderMap,
         scheme: Scheme,
+        occasion: Occasion,
     ) -> (BrowserId, Option<HeaderValue>) {
         if let Some(known) = cookies.ids.first() {
             return (*known, None);
         }
         let secure = scheme == Scheme::Https;
-        let (browser, cookie) = self.cookies.issue(secure, origin::is_cross_site(headers));
+        let (browser, cookie) =
+            self.cookies.issue(occasion, secure, origin::is_cross_site(headers));
         (browser, Some(cookie))
     }
 

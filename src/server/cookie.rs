@@ -28,6 +28,19 @@ pub struct Cookies {
     signer: Hmac<Sha256>,
 }
 
+/// The response that brings a browser its cookie; each has a name of its own.
+///
+/// A Faye client shakes hands over HTTP and probes the WebSocket at the same time, on its first visit
+/// both without a cookie. Under one name the later answer would take the place of the earlier, and if
+/// that is the handshake's, every request of the new session presented a foreign cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The reply to a handshake over HTTP: `session.browser_cookie.name`.
+    Handshake,
+    /// The 101 of a WebSocket: that name with `_WS` behind it.
+    Upgrade,
+}
+
 /// The browser cookies that a request presents.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Presented {
@@ -66,16 +79,21 @@ impl Cookies {
     /// which they accept only with `Secure` (true of every https page: it cannot reach plain http,
     /// except on loopback, where `Secure` is accepted too).
     #[expect(clippy::expect_used, reason = "both cases were tried by `new`")]
-    pub fn issue(&self, secure: bool, cross_site: bool) -> (BrowserId, HeaderValue) {
+    pub fn issue(
+        &self,
+        occasion: Occasion,
+        secure: bool,
+        cross_site: bool,
+    ) -> (BrowserId, HeaderValue) {
         let mut bytes = [0; BrowserId::LENGTH];
         getrandom::fill(&mut bytes).expect("the random source of the system worked at start");
         let id = BrowserId::from_bytes(bytes);
-        let cookie = self.set_cookie(id, secure, cross_site);
+        let cookie = self.set_cookie(id, occasion, secure, cross_site);
         let header = HeaderValue::from_str(&cookie).expect("name and attributes were checked");
         (id, header)
     }
 
-    /// Reads the cookies of our name from all `Cookie` headers, which may be absent or empty
+    /// Reads the cookies of our names from all `Cookie` headers, which may be absent or empty
     /// (protocol.md 142). At most eight are verified.
     pub fn presented(&self, headers: &HeaderMap) -> Presented {
         let mut presented = Presented::default();
@@ -85,7 +103,7 @@ impl Cookies {
             .flat_map(|line| line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii));
         let values = pairs.filter_map(|pair| {
             let rest = pair.strip_prefix(self.config.name.as_bytes())?;
-            rest.strip_prefix(b"=")
+            rest.strip_prefix(UPGRADE_SUFFIX.as_bytes()).unwrap_or(rest).strip_prefix(b"=")
         });
         for value in values.take(PRESENTED_MAX) {
             presented.any = true;
@@ -94,9 +112,19 @@ impl Cookies {
         presented
     }
 
-    fn set_cookie(&self, id: BrowserId, secure: bool, cross_site: bool) -> String {
+    fn set_cookie(
+        &self,
+        id: BrowserId,
+        occasion: Occasion,
+        secure: bool,
+        cross_site: bool,
+    ) -> String {
         let BrowserCookie { name, path, domain, max_age, .. } = &self.config;
-        let mut cookie = format!("{name}={}; Path={path}; HttpOnly", self.value(id));
+        let suffix = match occasion {
+            Occasion::Handshake => "",
+            Occasion::Upgrade => UPGRADE_SUFFIX,
+        };
+        let mut cookie = format!("{name}{suffix}={}; Path={path}; HttpOnly", self.value(id));
         let same_site = match self.config.same_site {
             SameSite::Auto if cross_site && self.config.secure != Auto::Off => SameSite::None,
             SameSite::Auto => SameSite::Lax,
@@ -248,6 +276,8 @@ const TAG_LENGTH: usize = 16;
 const SECRET_BYTES_MIN: usize = 32;
 /// So that a wrong path (`/dev/zero`) ends in an error of sorts, not in all memory.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// Tells the cookie of an upgrade from that of a handshake.
+const UPGRADE_SUFFIX: &str = "_WS";
 /// Cookies of different paths and domains can meet; eight exceeds any sane case, and each costs 1 µs.
 const PRESENTED_MAX: usize = 8;
 

@@ -17,7 +17,7 @@ use super::{
     app::App,
     body::Body,
     connect::{Connect, Release},
-    cookie::Presented,
+    cookie::{Occasion, Presented},
     dispatch::{Outcome, Sender, dispatch},
     forwarded::Scheme,
     report,
@@ -72,7 +72,7 @@ impl Poller {
         callback: Option<String>,
     ) -> (Self, Option<HeaderValue>) {
         let cookies = app.cookies.presented(headers);
-        let (browser, set_cookie) = app.browser(&cookies, headers, scheme);
+        let (browser, set_cookie) = app.browser(&cookies, headers, scheme, Occasion::Handshake);
         let counts_seconds = Self::counts_seconds(headers);
         (Self { cookies, browser, counts_seconds, callback }, set_cookie)
     }

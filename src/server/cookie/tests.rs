@@ -24,11 +24,22 @@ fn presented(cookies: &Cookies, lines: &[&str]) -> Presented {
 #[test]
 fn an_issued_cookie_comes_back_as_its_identity() {
     let cookies = cookies(|_| ());
-    let (id, header) = cookies.issue(false, false);
+    let (id, header) = cookies.issue(Occasion::Handshake, false, false);
     let expected = Presented { any: true, ids: vec![id] };
     assert_eq!(presented(&cookies, &[&pair(&header)]), expected);
     let among_others = format!("a=b;{}  ; theme=dark", pair(&header));
     assert_eq!(presented(&cookies, &["", &among_others]), expected);
+}
+
+#[test]
+fn the_cookies_of_handshake_and_upgrade_live_side_by_side() {
+    let cookies = cookies(|_| ());
+    let (polled, handshake) = cookies.issue(Occasion::Handshake, false, false);
+    let (upgraded, upgrade) = cookies.issue(Occasion::Upgrade, false, false);
+    assert!(pair(&handshake).starts_with("BAYEUX_BROWSER="));
+    assert!(pair(&upgrade).starts_with("BAYEUX_BROWSER_WS="));
+    let line = format!("{}; {}", pair(&handshake), pair(&upgrade));
+    assert_eq!(presented(&cookies, &[&line]).ids, [polled, upgraded]);
 }
 
 #[test]
@@ -50,7 +61,7 @@ fn no_cookie_is_presented_by_absent_empty_and_foreign_ones() {
 #[test]
 fn a_planted_or_altered_cookie_is_presented_but_names_nobody() {
     let cookies = cookies(|_| ());
-    let (_, header) = cookies.issue(false, false);
+    let (_, header) = cookies.issue(Occasion::Handshake, false, false);
     let good = pair(&header);
     let (name, value) = good.split_once('=').unwrap();
     let (id, tag) = value.split_once('.').unwrap();
@@ -83,14 +94,14 @@ fn a_planted_or_altered_cookie_is_presented_but_names_nobody() {
 #[test]
 fn brokers_with_different_secrets_refuse_each_others_cookies() {
     let (one, other) = (cookies(|_| ()), cookies(|_| ()));
-    let (_, header) = one.issue(false, false);
+    let (_, header) = one.issue(Occasion::Handshake, false, false);
     assert_eq!(presented(&other, &[&pair(&header)]), Presented { any: true, ids: Vec::new() });
 }
 
 #[test]
 fn all_of_several_cookies_are_read_up_to_eight() {
     let cookies = cookies(|_| ());
-    let issued: Vec<_> = (0..9).map(|_| cookies.issue(false, false)).collect();
+    let issued: Vec<_> = (0..9).map(|_| cookies.issue(Occasion::Handshake, false, false)).collect();
     let line: Vec<_> = issued.iter().map(|(_, header)| pair(header)).collect();
     let expected: Vec<_> = issued.iter().take(8).map(|(id, _)| *id).collect();
     assert_eq!(presented(&cookies, &[&line.join("; ")]).ids, expected);
@@ -100,7 +111,8 @@ fn all_of_several_cookies_are_read_up_to_eight() {
 #[test]
 fn identities_do_not_repeat() {
     let cookies = cookies(|_| ());
-    let ids: HashSet<_> = (0..1000).map(|_| cookies.issue(false, false).0).collect();
+    let ids: HashSet<_> =
+        (0..1000).map(|_| cookies.issue(Occasion::Handshake, false, false).0).collect();
     assert_eq!(ids.len(), 1000);
 }
 
@@ -139,7 +151,7 @@ fn attributes_follow_the_connection_and_the_settings() {
         ),
     ];
     for (change, secure, cross_site, expected) in cases {
-        let (_, header) = cookies(change).issue(secure, cross_site);
+        let (_, header) = cookies(change).issue(Occasion::Handshake, secure, cross_site);
         let (_, attributes) = header.to_str().unwrap().split_once("; ").unwrap();
         assert_eq!(attributes, expected, "secure {secure}, cross_site {cross_site}");
     }
@@ -168,7 +180,7 @@ fn brokers_that_share_a_secret_file_share_their_cookies() {
     let secret = Secret::new("shared", &[9; 32]);
     let with_file = |c: &mut BrowserCookie| c.secret_file = Some(secret.0.clone());
     let (one, other) = (cookies(with_file), cookies(with_file));
-    let (id, header) = one.issue(false, false);
+    let (id, header) = one.issue(Occasion::Handshake, false, false);
     assert_eq!(presented(&other, &[&pair(&header)]), Presented { any: true, ids: vec![id] });
 }
 

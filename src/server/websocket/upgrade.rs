@@ -25,6 +25,7 @@ use crate::{
     server::{
         app::App,
         body::Body,
+        cookie::Occasion,
         forwarded::Scheme,
         http::Http,
         listen::{Permit, Timed},
@@ -67,7 +68,7 @@ pub(in crate::server) fn respond(
     let headers = request.headers();
     let cookies = app.cookies.presented(headers);
     let counts_seconds = Poller::counts_seconds(headers);
-    let (browser, set_cookie) = app.browser(&cookies, headers, scheme);
+    let (browser, set_cookie) = app.browser(&cookies, headers, scheme, Occasion::Upgrade);
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let reply = response.headers_mut();
