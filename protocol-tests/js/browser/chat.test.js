@@ -35,7 +35,7 @@ async function say(page, text) {
 }
 
 for (const transport of ["websocket", "long-polling"]) {
-  check(`two people talk in the example chat over ${transport}`, async (bench) => {
+  check("two people talk in the example chat", async (bench) => {
     const room = `talk-${transport}`;
     const [ann, ben] = [await chat(bench, { transport, room }), await chat(bench, { transport, room })];
     assert.equal(await ann.getByTestId("transport").textContent(), transport);
@@ -49,9 +49,9 @@ for (const transport of ["websocket", "long-polling"]) {
     assert.deepEqual(await texts(ann), expected);
     assert.deepEqual(await texts(ben), expected);
     await until(3000, "both members", async () => (await ann.getByTestId("member-count").textContent()).includes("2"));
-  });
+  }, { over: transport });
 
-  check(`the chat says that the broker is gone, and sends later what was written, over ${transport}`, async (bench) => {
+  check("the chat says that the broker is gone, and sends later what was written", async (bench) => {
     const own = await Broker.start(SHORT, STATIC);
     bench.later(() => endsWell(own));
     const options = { at: own, transport, complaintsExpected: true };
@@ -63,7 +63,7 @@ for (const transport of ["websocket", "long-polling"]) {
     await Promise.all([connected(ann), connected(ben)]);
     await until(10_000, "the late message", async () => (await texts(ben)).includes("written while away"));
     assert.deepEqual(await texts(ben), ["written while away"]);
-  }, 30_000);
+  }, { over: transport, limitMs: 60_000 });
 }
 
 check("the chat chooses WebSocket by itself, and a reload keeps its session", async (bench) => {

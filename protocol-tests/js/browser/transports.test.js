@@ -17,7 +17,7 @@ const pages = await PageServer.start();
 const browser = await launch();
 
 for (const transport of TRANSPORTS) {
-  check(`a page of another origin publishes and receives over ${transport}`, async (bench) => {
+  check("a page of another origin publishes and receives", async (bench) => {
     const page = await clientTab(bench, await visitor(bench, browser), pages.url("client.html"));
     const name = channel("browser");
     const reply = await page.evaluate((o) => window.start(o), { url: broker.url({ host: "localhost" }), transport, channel: name });
@@ -33,9 +33,9 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(inbox.map((d) => d.n), numbers(21));
     assert.equal(inbox[0].text, "é😀\u2028</script>");
     assert.deepEqual(await page.evaluate(() => window.failures), []);
-  });
+  }, { over: transport });
 
-  check(`p108 a page of a foreign origin is refused over ${transport}`, async (bench) => {
+  check("p108 a page of a foreign origin is refused", async (bench) => {
     const page = await clientTab(bench, await visitor(bench, browser), pages.url("client.html", FOREIGN), { complaintsExpected: true });
     const started = page.evaluate((o) => window.start(o), { url: broker.url(), transport, channel: "/foreign" });
     started.catch(() => {}); // the page is closed while the client still tries
@@ -44,7 +44,7 @@ for (const transport of TRANSPORTS) {
     assert.equal(failure.channel, "/meta/handshake");
     assert.ok(page.complaints.some((text) => /403|CORS|Access-Control|ERR_/.test(text)), page.complaints.join("\n"));
     assert.deepEqual(await page.evaluate(() => window.connects), []);
-  });
+  }, { over: transport });
 }
 
 check("p087 the browser cookie is set, hidden from scripts, and comes back", async (bench) => {
