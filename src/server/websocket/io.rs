@@ -2,7 +2,12 @@
 //!
 //! Knows neither Bayeux nor when to ping. Reading borrows stack space for one `poll`, so an idle
 //! connection owns no buffer; writing hands shared frames to one `writev` and copies nothing.
-//! Source: RFC 6455; performance.md 1 and 7 (a write per batch, not per message).
+//!
+//! A write that makes no progress within its deadline fails. The kernel reports room only when a
+//! third of the send buffer is free, over a megabyte if it has grown, so a slow reader can look dead.
+//! Therefore the buffer is filled by a direct attempt before the deadline starts, and another one
+//! when it ends shows whether a single byte has left ([`Direct`]).
+//! Source: RFC 6455; performance.md 1 and 7 (a write per batch, not per message); reliability.md F4.
 
 use std::{
     future::poll_fn,
@@ -14,8 +19,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -61,6 +68,21 @@ pub enum SendError {
     Closed(#[from] io::Error),
 }
 
+/// A stream that can be asked to take bytes now, whether or not it has been reported writable.
+pub trait Direct {
+    /// Writes what there is room for; fails with `WouldBlock` if there is none at all.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or the failure of the stream.
+    fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+impl Direct for TcpStream {
+    fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(self).send_vectored(slices)
+    }
+}
+
 /// A WebSocket connection after its upgrade.
 ///
 /// Only receiving is cancel-safe. A send that is dropped half-way leaves the stream in the middle of
@@ -74,7 +96,7 @@ pub struct Socket<S> {
     write_timeout: Duration,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
     /// Takes over `stream` after the 101 response. `read_ahead` is what the HTTP layer has read
     /// beyond the request.
     pub fn new(stream: S, read_ahead: &[u8], options: &SocketOptions) -> Self {
@@ -116,8 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         // How much of the first unwritten frame has gone out.
         let mut offset = 0;
         while let Some(rest) = frames.get(*written..).filter(|rest| !rest.is_empty()) {
-            let stream = &mut self.stream;
-            let mut accepted = in_time(self.write_timeout, |cx| {
+            let write = |stream: &mut S, attempt: Attempt<'_, '_>| {
                 let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                 for (slice, frame) in slices.iter_mut().zip(rest) {
                     *slice = IoSlice::new(wire(frame, deflate_bytes_max));
@@ -125,10 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 if let Some(first) = slices.first_mut() {
                     first.advance(offset);
                 }
-                let slices = slices.get(..rest.len()).unwrap_or(&slices);
-                Pin::new(&mut *stream).poll_write_vectored(cx, slices)
-            })
-            .await?;
+                attempt.write(stream, slices.get(..rest.len()).unwrap_or(&slices))
+            };
+            let mut accepted = write_in_time(&mut self.stream, self.write_timeout, write).await?;
             if accepted == 0 {
                 return Err(SendError::Closed(io::ErrorKind::WriteZero.into()));
             }
@@ -200,11 +220,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let mut rest = &mut slices[..];
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            let stream = &mut self.stream;
-            let accepted = in_time(self.write_timeout, |cx| {
-                Pin::new(&mut *stream).poll_write_vectored(cx, rest)
-            })
-            .await?;
+            let write = |stream: &mut S, attempt: Attempt<'_, '_>| attempt.write(stream, rest);
+            let accepted = write_in_time(&mut self.stream, self.write_timeout, write).await?;
             if accepted == 0 {
                 return Err(SendError::Closed(io::ErrorKind::WriteZero.into()));
             }
@@ -215,7 +232,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     async fn flush(&mut self) -> Result<(), SendError> {
         let stream = &mut self.stream;
-        in_time(self.write_timeout, |cx| Pin::new(&mut *stream).poll_flush(cx)).await
+        let flushed = poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx));
+        match timeout(self.write_timeout, flushed).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(SendError::Stalled),
+        }
     }
 }
 
@@ -246,14 +267,51 @@ fn read_some<S: AsyncRead + Unpin>(
     Poll::Ready(Ok(()))
 }
 
-/// Gives one step of a write `limit` to make progress.
-async fn in_time<T>(
+/// How a write goes about a stream without room.
+enum Attempt<'a, 'cx> {
+    /// The task is woken when the stream is reported writable.
+    Poll(&'a mut Context<'cx>),
+    /// Pending means that there is no room for a single byte.
+    Now,
+}
+
+impl Attempt<'_, '_> {
+    fn write<S: AsyncWrite + Direct + Unpin>(
+        self,
+        stream: &mut S,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Poll(cx) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Now => match stream.write_now(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                written => Poll::Ready(written),
+            },
+        }
+    }
+}
+
+/// Waits up to `limit` for a write to make progress.
+async fn write_in_time<S: Direct>(
+    stream: &mut S,
     limit: Duration,
-    step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
-) -> Result<T, SendError> {
-    match timeout(limit, poll_fn(step)).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(SendError::Stalled),
+    mut write: impl FnMut(&mut S, Attempt<'_, '_>) -> Poll<io::Result<usize>>,
+) -> Result<usize, SendError> {
+    let mut is_full = false;
+    let written = poll_fn(|cx| {
+        let polled = write(stream, Attempt::Poll(cx));
+        if polled.is_ready() || is_full {
+            return polled;
+        }
+        is_full = true;
+        write(stream, Attempt::Now)
+    });
+    if let Ok(outcome) = timeout(limit, written).await {
+        return Ok(outcome?);
+    }
+    match write(stream, Attempt::Now) {
+        Poll::Ready(written) => Ok(written?),
+        Poll::Pending => Err(SendError::Stalled),
     }
 }
 

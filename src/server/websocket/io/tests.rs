@@ -44,6 +44,13 @@ impl AsyncRead for Trickle {
     }
 }
 
+/// Leaves everything to `poll_write_vectored`.
+impl Direct for Trickle {
+    fn write_now(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
 impl AsyncWrite for Trickle {
     fn poll_write(
         self: Pin<&mut Self>,
