@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -33,6 +33,15 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let stream = soon("TCP connection", TcpStream::connect(address)).await.expect("connect");
         stream.set_nodelay(true).expect("set nodelay");
+        Self { stream, unread: Vec::new() }
+    }
+
+    /// Connects with a receive buffer of a few kilobytes: what the client does not read soon stays
+    /// with the broker.
+    pub async fn open_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("set the receive buffer");
+        let stream = soon("TCP connection", socket.connect(address)).await.expect("connect");
         Self { stream, unread: Vec::new() }
     }
 

@@ -8,6 +8,9 @@
 //! - [`websocket`]: a WebSocket client that can also send what the standard forbids
 //! - [`bayeux`]: sessions over both, replies as exact JSON
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
+//! - [`tap`]: a relay that cuts at an exact byte and knows what the broker had written
+//! - [`process`]: the real program, watched from outside
+//! - [`canary`]: clients that must notice nothing of an attack on their broker
 //! - [`ledger`]: who published and who received what, and the verdict on it
 //! - [`deadline`]: waiting for events, never for luck
 //! - [`random`]: the seeded generator behind random plans
@@ -15,10 +18,13 @@
 
 pub mod bayeux;
 pub mod broker;
+pub mod canary;
 pub mod conformance;
 pub mod deadline;
 pub mod http;
 pub mod ledger;
+pub mod process;
 pub mod proxy;
 pub mod random;
+pub mod tap;
 pub mod websocket;

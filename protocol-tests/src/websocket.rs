@@ -63,6 +63,11 @@ impl WebSocket {
     pub async fn try_open(address: SocketAddr, request: &Request) -> Result<Self, Response> {
         let mut connection = Connection::open(address).await;
         let response = connection.exchange(request).await;
+        Self::upgraded(connection, response)
+    }
+
+    /// Goes on with a connection that was answered with `response`; or returns that as the refusal.
+    pub fn upgraded(connection: Connection, response: Response) -> Result<Self, Response> {
         if response.status != 101 {
             return Err(response);
         }
@@ -144,6 +149,11 @@ impl WebSocket {
             frames.push(frame);
         }
         frames
+    }
+
+    /// Gives up the WebSocket view of the connection: the socket, and what was read too far.
+    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.unread)
     }
 
     /// Ends the TCP connection with RST, as a crashed client's kernel does.

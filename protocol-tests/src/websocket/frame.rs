@@ -107,7 +107,7 @@ impl Frame {
 
     /// Reads one frame from the front of `bytes`: the frame and its length, or `None` while it is
     /// incomplete.
-    pub(super) fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+    pub fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let (&[first, second], mut rest) = bytes.split_first_chunk()?;
         let length = match second & 0x7f {
             126 => {
