@@ -17,19 +17,19 @@ mod expiry;
 mod holds;
 mod limits;
 mod mailbox;
+mod payload;
 mod rules;
 mod session;
+mod settings;
 mod topic;
 
 use std::{
-    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 
 pub use self::{
     browser::BrowserId,
@@ -38,6 +38,7 @@ pub use self::{
     holds::HoldSlot,
     limits::{Cause, Counters, Ended},
     mailbox::{Batch, Carrier, Generation, Ready, Take},
+    payload::Payload,
     session::{RequestGuard, Session, SessionId, Signal},
     topic::{Delivered, Seq},
 };
@@ -47,6 +48,7 @@ use self::{
     limits::EndedLog,
     rules::Rules,
     session::Due,
+    settings::Settings,
     topic::{Pending, Retired, Topic},
 };
 use crate::{
@@ -76,23 +78,6 @@ pub struct Broker {
     wheel: Mutex<Wheel>,
     counters: Arc<Counters>,
     ended: EndedLog,
-}
-
-/// What of the configuration the core needs, in its own units.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) max_interval: Duration,
-    pub(crate) handshake_grace: Duration,
-    pub(crate) deliver_only: bool,
-    pub(crate) queue_messages_max: usize,
-    pub(crate) queue_bytes_max: usize,
-    pub(crate) subscriptions_max: usize,
-    pub(crate) sessions_max: usize,
-    pub(crate) channels_max: usize,
-    pub(crate) queued_bytes_max: usize,
-    pub(crate) root_wildcard: bool,
-    pub(crate) per_browser_max: Option<u32>,
-    pub(crate) name: NameLimits,
 }
 
 /// What a publish led to: nothing left to do, or a walk that the caller steps to its end.
@@ -475,43 +460,6 @@ impl Broker {
 
     fn sweep(&self) {
         self.topics.retain(|_, topic| !topic.retire_after(SWEEP_PASSES));
-    }
-}
-
-/// The parts of a message that its publisher controls and subscribers receive.
-#[derive(Clone, Copy)]
-pub struct Payload<'a> {
-    /// The content; JSON text passes through unchanged.
-    pub data: &'a RawValue,
-    /// The `ext` field, delivered without `ext.authentication`.
-    pub ext: Option<&'a RawValue>,
-    /// Unknown top-level fields, delivered as they came (protocol.md 8).
-    pub extra: &'a [(Cow<'a, str>, &'a RawValue)],
-}
-
-impl<'a> From<&'a RawValue> for Payload<'a> {
-    fn from(data: &'a RawValue) -> Self {
-        Self { data, ext: None, extra: &[] }
-    }
-}
-
-impl Settings {
-    fn new(config: &Config) -> Self {
-        let (session, limits) = (&config.session, &config.limits);
-        Self {
-            max_interval: session.max_interval,
-            handshake_grace: session.handshake_grace,
-            deliver_only: session.meta_connect_deliver_only,
-            queue_messages_max: session.queue.max_messages,
-            queue_bytes_max: session.queue.max_bytes,
-            subscriptions_max: limits.subscriptions,
-            sessions_max: limits.sessions,
-            channels_max: limits.channels,
-            queued_bytes_max: limits.queued_bytes.unwrap_or(usize::MAX),
-            root_wildcard: limits.root_wildcard,
-            per_browser_max: session.max_per_browser,
-            name: NameLimits { bytes: limits.channel_length, segments: limits.channel_segments },
-        }
     }
 }
 

@@ -19,10 +19,10 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{
-    Settings,
     browser::BrowserId,
     limits::{Cause, Counters},
     mailbox::{Batch, Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
+    settings::Settings,
     topic::{Subscriber, Topic},
 };
 use crate::bayeux::{ChannelName, Frame, Refusal};

@@ -5,6 +5,8 @@ use std::{
     task::{Wake, Waker},
 };
 
+use serde_json::value::RawValue;
+
 use super::*;
 use crate::config::{ChannelRule, QueuePolicy};
 

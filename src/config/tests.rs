@@ -1,3 +1,5 @@
+//! Sources, their order, and the errors that an operator reads.
+
 use std::path::Path;
 
 use super::*;

@@ -21,6 +21,7 @@ mod life;
 mod play;
 mod random;
 mod task;
+mod walks;
 mod world;
 
 use std::{
@@ -33,7 +34,7 @@ use world::World;
 /// Seeds that once showed a bug of the broker, each with what it was.
 const REGRESSIONS: [(u64, &str); 0] = [];
 /// Seeds of an ordinary run; more by `BAYEUXD_SEEDS`.
-const SEEDS: u64 = 5_000;
+const SEEDS: u64 = 4_000;
 /// Things that happen in a history before its quiet end.
 const STEPS: usize = 250;
 

@@ -1,3 +1,5 @@
+//! Names that pass, names that do not, and who matches whom.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

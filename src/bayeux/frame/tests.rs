@@ -1,3 +1,5 @@
+//! What a delivery holds and leaves out, and what it counts on its meter.
+
 use std::io::Read;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! What is read from a batch, and which batches are refused.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Replies and advice, letter by letter.
+
 use super::*;
 
 fn written(reply: Reply<'_>) -> String {

@@ -1,3 +1,5 @@
+//! Depth and line breaks, compared with a naive scan.
+
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 

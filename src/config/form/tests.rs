@@ -1,3 +1,5 @@
+//! How each form of a value is read, bounded and shown.
+
 use super::*;
 
 fn read<V>(form: &impl Form<V>, toml: &str) -> Option<V> {

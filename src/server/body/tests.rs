@@ -1,3 +1,5 @@
+//! What a response says and what becomes of its deliveries, however it is written.
+
 use std::sync::Arc;
 
 use bytes::Buf as _;

@@ -1,3 +1,5 @@
+//! Cookies that come back, were planted or altered, and the attributes they get.
+
 use std::{collections::HashSet, path::PathBuf, time::Duration};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is served, with which headers, and what is not found.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http_body_util::BodyExt as _;

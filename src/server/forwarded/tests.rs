@@ -1,3 +1,5 @@
+//! Whom a proxy's header names, and whom it is believed.
+
 use hyper::header::HeaderValue;
 
 use super::*;

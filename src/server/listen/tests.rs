@@ -1,3 +1,5 @@
+//! Binding, accepting, the cap on connections.
+
 use std::time::Duration;
 
 use super::*;

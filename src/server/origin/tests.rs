@@ -1,3 +1,5 @@
+//! Which pages may talk to the broker, and what they are answered.
+
 use super::*;
 
 const NONE: &[&str] = &[];

@@ -1,3 +1,5 @@
+//! One event, one line, in both formats.
+
 use std::{io, sync::Arc};
 
 use parking_lot::Mutex;

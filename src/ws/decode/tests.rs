@@ -1,3 +1,5 @@
+//! What bytes become events, at every split, and which become a violation.
+
 use proptest::prelude::*;
 
 use super::*;

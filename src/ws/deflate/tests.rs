@@ -1,3 +1,5 @@
+//! The examples of RFC 7692, the limit from both sides, and bombs.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The deadlines of a connection, on sockets of this machine.
+
 use std::convert::Infallible;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Writes that come through in pieces, stall or fail, and what is counted as written.
+
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
