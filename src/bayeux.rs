@@ -41,6 +41,7 @@
 
 mod channel;
 mod error;
+mod ext;
 mod frame;
 mod json;
 mod message;
@@ -49,6 +50,7 @@ mod scan;
 
 pub use channel::{ChannelName, InvalidName, Kind, NameLimits};
 pub use error::Refusal;
+pub use ext::{AckReply, AckRequest, ReplyExt, RequestExt};
 pub use frame::{Frame, Meter};
 pub use message::{
     BadBatch, ClientId, Message, MessageId, MessageLimits, Names, RequestAdvice, Subscription,

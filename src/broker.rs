@@ -11,6 +11,7 @@
 //! - [`Delivery`] carries published frames to every matching mailbox.
 //! - [`expiry`] ends sessions whose clients stay away.
 
+mod ack;
 mod browser;
 mod deliver;
 mod expiry;

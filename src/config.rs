@@ -134,6 +134,8 @@ pub struct Session {
     pub max_interval: Duration,
     /// Life of a session between handshake and first connect, renewed by any message.
     pub handshake_grace: Duration,
+    /// Whether the acknowledgement extension is offered.
+    pub ack: bool,
     /// Whether a publisher that subscribes to the channel gets its own message.
     pub broadcast_to_publisher: bool,
     /// Whether messages travel only with replies to `/meta/connect`.

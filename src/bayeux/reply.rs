@@ -9,7 +9,7 @@ use std::{io::Write, time::Duration};
 
 use serde_json::value::RawValue;
 
-use crate::bayeux::{error::Refusal, json, scan};
+use crate::bayeux::{error::Refusal, ext::ReplyExt, json, scan};
 
 /// What a client is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct Reply<'a> {
     pub advice: Option<Advice>,
     /// Of a successful handshake only.
     pub handshake: Option<HandshakeFields<'a>>,
+    /// What extensions have to say.
+    pub ext: ReplyExt,
 }
 
 // === impl Reply ===
@@ -111,6 +113,7 @@ impl Reply<'_> {
             out.extend_from_slice(b",\"advice\":");
             advice.write(out);
         }
+        self.ext.write(out);
         out.push(b'}');
     }
 }

@@ -89,7 +89,7 @@ pub struct Counters {
     pub publishes_refused: Counter,
     /// Messages put into a session's queue.
     pub queued: Counter,
-    /// Messages wholly written by a carrier.
+    /// Messages wholly written by a carrier; with the ack extension, acknowledged ones.
     pub delivered: Counter,
     /// Lossy messages dropped by `drop_oldest`.
     pub dropped_oldest: Counter,

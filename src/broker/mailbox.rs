@@ -2,14 +2,15 @@
 //!
 //! Order is first in, first out. A carrier takes a [`Batch`]; what it has not written when the batch
 //! is dropped returns to the front, so a dying connection loses nothing. While a batch is out nobody
-//! takes another, so a newer carrier never overtakes an older one. Knows no transport and reads no
-//! clock.
+//! takes another, so a newer carrier never overtakes an older one. A session that acknowledges keeps
+//! what it sent in its [`AckWindow`] instead, and sends it again until it is acknowledged. Knows no
+//! transport and reads no clock.
 //! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
 //! drains messages into dead connections where this does not.
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use super::{limits::Cause, session::Session};
+use super::{ack::AckWindow, limits::Cause, session::Session};
 use crate::{bayeux::Frame, config::QueuePolicy};
 
 /// Counts the carriers that a session has had; only the newest may take messages.
@@ -54,7 +55,8 @@ impl Take {
     pub const WRITE: Self = Self { frames_max: 64, bytes_max: 64 << 10 };
 }
 
-/// Bounds of a queue, from `[session.queue]`. Frames in a carrier's hands count.
+/// Bounds of a queue, from `[session.queue]`. Frames in a carrier's hands and unacknowledged ones
+/// count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueBounds {
     pub(super) messages_max: usize,
@@ -107,6 +109,8 @@ pub(super) struct Mailbox {
     /// HTTP requests in progress that will carry the queue in their response (protocol.md 57).
     requests: u16,
     deliver_only: bool,
+    /// What was sent and is not acknowledged; `None` without the extension.
+    unacknowledged: Option<Box<AckWindow>>,
     ended: Option<Cause>,
 }
 
@@ -121,8 +125,37 @@ impl Mailbox {
             waiter: None,
             requests: 0,
             deliver_only,
+            unacknowledged: None,
             ended: None,
         }
+    }
+
+    /// Switches acknowledgement on: from now on only connect replies deliver (protocol.md 124).
+    pub(super) fn start_acknowledging(&mut self) {
+        self.deliver_only = true;
+        self.unacknowledged.get_or_insert_default();
+    }
+
+    /// The client has every batch up to `number`; says how many messages that settled.
+    pub(super) fn acknowledge(&mut self, number: u64) -> usize {
+        self.unacknowledged.as_mut().map_or(0, |window| window.acknowledge(number))
+    }
+
+    /// Whether messages were sent that the client has not acknowledged.
+    pub(super) fn must_resend(&self) -> bool {
+        self.unacknowledged.as_ref().is_some_and(|window| window.len() > 0)
+    }
+
+    /// The next number and everything unacknowledged, the whole queue included, for a connect reply
+    /// of `owner`. `None` without the extension, and for a carrier that may not deliver any more:
+    /// its reply must not have a number, because the client would acknowledge what it never got.
+    pub(super) fn take_numbered(&mut self, owner: Generation) -> Option<(u64, Vec<Frame>)> {
+        if owner != self.owner || self.ended.is_some() {
+            return None;
+        }
+        let window = self.unacknowledged.as_mut()?;
+        self.queue_bytes = 0;
+        Some(window.send(std::mem::take(&mut self.queue)))
     }
 
     /// Appends frames; see [`Pushed`]. An ended mailbox takes nothing.
@@ -173,13 +206,15 @@ impl Mailbox {
         None
     }
 
-    /// Takes frames for `owner`, or for a request (`None`) while no WebSocket delivers.
+    /// Takes frames for `owner`, or for a request (`None`) while no WebSocket delivers. Nothing of a
+    /// session that acknowledges: see [`Self::take_numbered`].
     pub(super) fn take(&mut self, owner: Option<Generation>, take: Take) -> Option<Vec<Frame>> {
         let entitled = match owner {
             Some(owner) => owner == self.owner,
             None => self.carrier != Carrier::Socket && !self.deliver_only,
         };
-        if !entitled || !self.available() || self.ended.is_some() {
+        let acknowledges = self.unacknowledged.is_some();
+        if !entitled || acknowledges || !self.available() || self.ended.is_some() {
             return None;
         }
         let mut bytes = 0;
@@ -242,7 +277,8 @@ impl Mailbox {
 
     /// Ends the mailbox: the queue goes; says whom to wake and how many messages were discarded.
     pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, usize) {
-        let discarded = self.queue.len();
+        let discarded = self.len() + self.unacknowledged();
+        self.unacknowledged = None;
         self.queue = VecDeque::new();
         self.queue_bytes = 0;
         self.ended = Some(cause);
@@ -268,8 +304,13 @@ impl Mailbox {
         self.queue.len()
     }
 
+    /// Number of messages that were sent and are not acknowledged.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.unacknowledged.as_ref().map_or(0, |window| window.len())
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.queue_bytes + self.out.map_or(0, |(_, bytes)| bytes)
+        self.queue_bytes + self.sent().1
     }
 
     fn available(&self) -> bool {
@@ -286,9 +327,18 @@ impl Mailbox {
     }
 
     fn fits(&self, frame: &Frame, bounds: QueueBounds) -> bool {
-        let (out, out_bytes) = self.out.unwrap_or_default();
-        self.queue.len() + out < bounds.messages_max
-            && self.queue_bytes + out_bytes + frame.bytes() <= bounds.bytes_max
+        let (sent, sent_bytes) = self.sent();
+        self.queue.len() + sent < bounds.messages_max
+            && self.queue_bytes + sent_bytes + frame.bytes() <= bounds.bytes_max
+    }
+
+    /// Frames and bytes that count although they are not in the queue: in a carrier's hands, or
+    /// unacknowledged.
+    fn sent(&self) -> (usize, usize) {
+        match &self.unacknowledged {
+            Some(window) => (window.len(), window.bytes()),
+            None => self.out.unwrap_or_default(),
+        }
     }
 
     /// Drops the queued message of the same channel that a newer one replaces.
@@ -316,9 +366,7 @@ impl Mailbox {
             .queue
             .iter()
             .filter(lossless)
-            .fold(self.out.unwrap_or_default(), |(count, bytes), queued| {
-                (count + 1, bytes + queued.bytes())
-            });
+            .fold(self.sent(), |(count, bytes), queued| (count + 1, bytes + queued.bytes()));
         if kept >= bounds.messages_max || kept_bytes + frame.bytes() > bounds.bytes_max {
             return;
         }
@@ -341,17 +389,23 @@ impl Mailbox {
 }
 
 /// Frames in a carrier's hands. Dropped before they are all written, the rest returns to the front
-/// of the queue.
+/// of the queue, unless its session keeps them until they are acknowledged.
 #[derive(Debug)]
 pub struct Batch {
-    session: Arc<Session>,
+    /// Where unwritten frames return to; `None`: their session has kept them.
+    session: Option<Arc<Session>>,
     frames: Vec<Frame>,
     written: usize,
 }
 
 impl Batch {
     pub(super) const fn new(session: Arc<Session>, frames: Vec<Frame>) -> Self {
-        Self { session, frames, written: 0 }
+        Self { session: Some(session), frames, written: 0 }
+    }
+
+    /// Frames that their session keeps until they are acknowledged.
+    pub(super) const fn kept(frames: Vec<Frame>) -> Self {
+        Self { session: None, frames, written: 0 }
     }
 
     /// All frames of the batch, oldest first.
@@ -373,8 +427,9 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        let Some(session) = &self.session else { return };
         let written = self.written.min(self.frames.len());
-        self.session.settle(written, self.frames.split_off(written));
+        session.settle(written, self.frames.split_off(written));
     }
 }
 

@@ -194,6 +194,39 @@ impl Session {
         Some(Batch::new(Arc::clone(self), frames))
     }
 
+    /// Switches the acknowledgement extension on, for good (protocol.md 123, 124).
+    pub fn start_acknowledging(&self) {
+        self.mailbox.lock().start_acknowledging();
+    }
+
+    /// The client has every batch up to `number`; one that was never sent says nothing
+    /// (protocol.md 125).
+    pub fn acknowledge(&self, number: u64) {
+        let count = self.mailbox.lock().acknowledge(number);
+        self.counters.delivered.add(count);
+    }
+
+    /// Whether a connect has to be answered at once, because messages were sent and are not
+    /// acknowledged (protocol.md 127).
+    #[must_use]
+    pub fn must_resend(&self) -> bool {
+        self.mailbox.lock().must_resend()
+    }
+
+    /// Number of messages that were sent and are not acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.mailbox.lock().unacknowledged()
+    }
+
+    /// Takes everything unacknowledged, new or not, and the number for the connect reply that ends
+    /// it. `None` without the extension, or if `owner` may not deliver any more (protocol.md 126).
+    #[must_use]
+    pub fn take_numbered(&self, owner: Generation) -> Option<(u64, Batch)> {
+        let (number, frames) = self.mailbox.lock().take_numbered(owner)?;
+        Some((number, Batch::kept(frames)))
+    }
+
     /// Marks an HTTP request in progress whose response will carry the queue (protocol.md 57).
     #[must_use]
     pub fn begin_request(self: &Arc<Self>) -> RequestGuard {

@@ -48,6 +48,7 @@ impl Default for Session {
             interval: Duration::ZERO,
             max_interval: Duration::from_secs(60),
             handshake_grace: Duration::from_secs(10),
+            ack: true,
             broadcast_to_publisher: true,
             meta_connect_deliver_only: false,
             handshake_reconnect: false,

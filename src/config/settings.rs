@@ -114,8 +114,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { name: "session", doc: "The life of a session." },
     Section {
         name: "session.queue",
-        doc: "What may wait for one session. Over it the session ends, unless the rule of the \
-              channel drops messages instead.",
+        doc: "What may wait for one session, unacknowledged messages included. Over it the session \
+              ends, unless the rule of the channel drops messages instead.",
     },
     Section {
         name: "session.browser_cookie",
@@ -351,6 +351,14 @@ fn session() -> Vec<Setting<Config>> {
             Span(100, 3_600_000),
             "How long a session lives between handshake and first connect. Any message of the \
              client starts it anew.",
+        ),
+        Setting::new(
+            "session.ack",
+            |c| &mut c.session.ack,
+            Flag,
+            "Offers the acknowledgement extension: a client that asks for it gets every message at \
+             least once while its session lives. Unacknowledged messages count into \
+             `[session.queue]`.",
         ),
         Setting::new(
             "session.broadcast_to_publisher",

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{app::App, clock};
 use crate::{
-    bayeux::{Advice, Reconnect, Refusal, Reply},
-    broker::{Carrier, Cause, Generation, Session},
+    bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
+    broker::{Batch, Carrier, Cause, Generation, Session},
 };
 
 /// The longest pause that a client may announce in `advice.interval` (protocol.md 33): its session
@@ -49,9 +49,14 @@ impl Connect {
         carrier: Carrier,
         request: ConnectRequest<'_>,
     ) -> Self {
+        if let Some(number) = request.acknowledged {
+            session.acknowledge(number);
+        }
         let (first, generation) = app.broker.connect(session, carrier, clock::now());
         let timeout = app.config.session.timeout;
-        let hold = if first { Duration::ZERO } else { request.timeout.unwrap_or(timeout) };
+        // Asked after the claim: a connect that is being superseded may send until then.
+        let at_once = first || session.must_resend();
+        let hold = if at_once { Duration::ZERO } else { request.timeout.unwrap_or(timeout) };
         let interval = request.interval.unwrap_or(app.config.session.interval);
         Self {
             app: Arc::clone(app),
@@ -74,7 +79,11 @@ impl Connect {
 
     /// Appends the reply as one JSON object; on a kick the server's own disconnect precedes it
     /// (protocol.md 80).
-    pub(super) fn write_reply(&mut self, release: Release, out: &mut Vec<u8>) {
+    ///
+    /// Returns what goes ahead of the reply if the session acknowledges: number and messages are
+    /// taken together, or a client would acknowledge what it did not get.
+    #[must_use]
+    pub(super) fn write_reply(&mut self, release: Release, out: &mut Vec<u8>) -> Option<Batch> {
         let usual = regular_advice(&self.app, self.interval);
         let (successful, error, advice) = match release {
             Release::Due => (true, None, usual),
@@ -94,15 +103,18 @@ impl Connect {
                 (false, Some(Refusal::SessionUnknown), START_ANEW)
             }
         };
+        let (ack, batch) = self.session.take_numbered(self.generation).unzip();
         Reply {
             channel: Some("/meta/connect"),
             id: self.id.as_deref(),
             successful,
             error,
             advice: Some(advice),
+            ext: ReplyExt { ack: ack.map(AckReply::Batch) },
             ..Reply::default()
         }
         .write(out);
+        batch
     }
 
     /// The answer to one tab too many (protocol.md 75, 76). Its session lives through the pause.
@@ -143,6 +155,8 @@ pub(super) struct ConnectRequest<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) timeout: Option<Duration>,
     pub(super) interval: Option<Duration>,
+    /// The last batch that the client has, with the ack extension.
+    pub(super) acknowledged: Option<u64>,
     /// The client takes `advice.interval` for seconds: 2000 would be 33 minutes (protocol.md 140).
     pub(super) counts_seconds: bool,
 }

@@ -18,10 +18,13 @@ use super::{
     report,
 };
 use crate::{
-    bayeux::{Advice, ChannelName, HandshakeFields, Kind, Message, Names, Refusal, Reply},
+    bayeux::{
+        AckReply, AckRequest, Advice, ChannelName, HandshakeFields, Kind, Message, Names, Refusal,
+        Reply, ReplyExt, RequestExt,
+    },
     broker::{
-        Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published, RequestGuard,
-        Session, SessionId, Wakes,
+        Batch, Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published,
+        RequestGuard, Session, SessionId, Wakes,
     },
 };
 
@@ -53,6 +56,8 @@ pub(super) struct Outcome {
     pub(super) replies: Vec<u8>,
     /// The connect of the batch. If its hold is not zero its reply is still to be written.
     pub(super) connect: Option<Connect>,
+    /// What goes ahead of its reply, if its session acknowledges.
+    pub(super) numbered: Option<Batch>,
     /// Keeps a held poll asleep until this request's response has taken the queue.
     pub(super) request: Option<RequestGuard>,
 }
@@ -156,7 +161,13 @@ fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome
             let client_id = session.id().client_id();
             let fields = HandshakeFields { client_id: &client_id, connection_types: types };
             let (advice, handshake) = (Some(advice), Some(fields));
-            Reply { successful: true, advice, handshake, ..reply }.write(&mut outcome.replies);
+            let offered = RequestExt::read(message.ext).ack == Some(AckRequest::Offered);
+            let acknowledges = offered && app.config.session.ack;
+            if acknowledges {
+                session.start_acknowledging();
+            }
+            let ext = ReplyExt { ack: acknowledges.then_some(AckReply::Accepted) };
+            Reply { successful: true, advice, handshake, ext, ..reply }.write(&mut outcome.replies);
             outcome.session = Some(session);
             outcome.opened = true;
         }
@@ -258,10 +269,15 @@ impl Turn<'_, '_> {
 
     fn connect(&mut self, session: &Arc<Session>) {
         let advice = self.message.advice.unwrap_or_default();
+        let acknowledged = match RequestExt::read(self.message.ext).ack {
+            Some(AckRequest::UpTo(number)) => Some(number),
+            Some(AckRequest::Offered) | None => None,
+        };
         let request = ConnectRequest {
             id: self.message.id.echo(),
             timeout: advice.timeout,
             interval: advice.interval,
+            acknowledged,
             counts_seconds: self.sender.counts_seconds,
         };
         let carrier = self.sender.carrier;
@@ -277,7 +293,8 @@ impl Turn<'_, '_> {
         }
         if connect.hold.is_zero() {
             self.separate();
-            connect.write_reply(Release::Due, &mut self.outcome.replies);
+            let numbered = connect.write_reply(Release::Due, &mut self.outcome.replies);
+            self.outcome.numbered = numbered.or_else(|| self.outcome.numbered.take());
         }
         self.outcome.connect = Some(connect);
     }
@@ -345,7 +362,7 @@ impl Turn<'_, '_> {
             error,
             subscription: self.message.subscription.raw,
             advice,
-            handshake: None,
+            ..Reply::default()
         }
         .write(&mut self.outcome.replies);
     }

@@ -101,11 +101,12 @@ impl Poller {
             Ok(outcome) => outcome,
             Err(error) => return Polled::Answered(bad_request(&error.to_string())),
         };
-        let Outcome { connect, replies, request, opened, overloaded, .. } = outcome;
+        let Outcome { connect, numbered, replies, request, opened, overloaded, .. } = outcome;
         match connect {
             Some(connect) if !connect.hold.is_zero() => Polled::Held(self, connect),
             Some(connect) => {
-                let batch = connect.session().take(connect.generation(), Take::ALL);
+                let batch =
+                    numbered.or_else(|| connect.session().take(connect.generation(), Take::ALL));
                 Polled::Answered(self.answer(false, batch, &replies, Some(connect)))
             }
             None => {
@@ -121,8 +122,8 @@ impl Poller {
     pub(super) fn release(self, mut connect: Connect, release: Option<Release>) -> Answer {
         let Some(release) = release else { return superseded() };
         let mut reply = Vec::new();
-        connect.write_reply(release, &mut reply);
-        let batch = connect.session().take(connect.generation(), Take::ALL);
+        let numbered = connect.write_reply(release, &mut reply);
+        let batch = numbered.or_else(|| connect.session().take(connect.generation(), Take::ALL));
         self.answer(false, batch, &reply, Some(connect))
     }
 

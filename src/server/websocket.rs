@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     bayeux::parse_batch,
-    broker::{BrowserId, Carrier, Cause, Generation, Ready, Session, Take},
+    broker::{Batch, BrowserId, Carrier, Cause, Generation, Ready, Session, Take},
     ws::{close, decode::Event},
 };
 
@@ -180,7 +180,7 @@ impl Connection {
     }
 
     async fn respond(&mut self, outcome: Outcome) -> Result<(), End> {
-        let Outcome { session, opened, disconnected, replies, connect, .. } = outcome;
+        let Outcome { session, opened, disconnected, replies, connect, numbered, .. } = outcome;
         if let Some(session) = session {
             self.bind(session, opened, connect.as_ref());
         }
@@ -193,6 +193,7 @@ impl Connection {
         if answered || !self.is_deliver_only() {
             self.deliver_backlog().await?;
         }
+        self.deliver(numbered).await?;
         if !replies.is_empty() {
             self.send_array(&replies).await?;
         }
@@ -258,7 +259,13 @@ impl Connection {
         let Some(Binding { session, generation: Some(generation) }) = &self.binding else {
             return Ok(0);
         };
-        let Some(mut batch) = session.take(*generation, Take::WRITE) else { return Ok(0) };
+        let batch = session.take(*generation, Take::WRITE);
+        self.deliver(batch).await
+    }
+
+    /// Writes a batch, if there is one, and says how many messages that were.
+    async fn deliver(&mut self, batch: Option<Batch>) -> Result<usize, End> {
+        let Some(mut batch) = batch else { return Ok(0) };
         let (frames, written) = batch.progress();
         let sent = self.socket.send_frames(frames, written).await;
         sent.map_err(|error| self.lost(&error))?;
@@ -281,7 +288,8 @@ impl Connection {
     async fn answer_connect(&mut self, release: Release) -> Result<(), End> {
         let Some((mut connect, _)) = self.connect.take() else { return Ok(()) };
         let mut reply = Vec::new();
-        connect.write_reply(release, &mut reply);
+        let numbered = connect.write_reply(release, &mut reply);
+        self.deliver(numbered).await?;
         self.send_array(&reply).await
     }
 

@@ -30,8 +30,13 @@ pub struct Held {
 impl Polling {
     /// Handshakes, and does not connect yet.
     pub async fn handshake(address: SocketAddr) -> Self {
+        Self::handshake_with(address, handshake()).await
+    }
+
+    /// Sends this handshake, and does not connect yet.
+    pub async fn handshake_with(address: SocketAddr, handshake: Value) -> Self {
         let mut connection = Connection::open(address).await;
-        let body = json!([handshake()]).to_string();
+        let body = json!([handshake]).to_string();
         let response = connection.exchange(&Request::post("/cometd", body)).await;
         let client_id = client_id_of(&response.messages()[0]);
         Self { address, client_id, cookie: Some(response.cookie()), connection }

@@ -29,8 +29,13 @@ impl Socket {
 
     /// Opens and handshakes.
     pub async fn handshake(address: SocketAddr) -> Self {
+        Self::handshake_with(address, handshake()).await
+    }
+
+    /// Opens and sends this handshake.
+    pub async fn handshake_with(address: SocketAddr, handshake: Value) -> Self {
         let mut socket = Self::open(address).await;
-        socket.renew().await;
+        socket.renew_with(handshake).await;
         socket
     }
 
@@ -51,7 +56,11 @@ impl Socket {
 
     /// Handshakes (again) on this socket and goes on as the new session.
     pub async fn renew(&mut self) {
-        self.send_raw(json!([handshake()]).to_string()).await;
+        self.renew_with(handshake()).await;
+    }
+
+    async fn renew_with(&mut self, handshake: Value) {
+        self.send_raw(json!([handshake]).to_string()).await;
         let replies = self.recv().await;
         self.client_id = client_id_of(&replies[0]);
     }

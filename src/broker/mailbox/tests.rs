@@ -3,6 +3,7 @@
 use super::*;
 use crate::broker::tests::{Bell, frame_of, numbers};
 
+mod ack;
 mod bounds;
 mod model;
 

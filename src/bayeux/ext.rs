@@ -1,0 +1,104 @@
+//! The `ext` field of meta messages: what a client asks of an extension, and what a reply says.
+//!
+//! A value that makes no sense is no value: extensions never fail a message. Keys that are not known
+//! here are passed over and not repeated (protocol.md 135). The `ext` of a publish is not read at
+//! all; it belongs to the application.
+//! Source: protocol.md 123 to 130; CometD's `AcknowledgedMessagesExtension`.
+
+use std::{fmt, io::Write};
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::bayeux::json;
+
+/// What a meta message asks of the extensions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestExt {
+    /// `ext.ack`.
+    pub ack: Option<AckRequest>,
+}
+
+/// `ext.ack` of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AckRequest {
+    /// `true`, in a handshake: the client will acknowledge.
+    Offered,
+    /// A whole number ≥ 0, in a connect: every batch up to this one has arrived.
+    UpTo(u64),
+}
+
+/// What a reply says for the extensions; nothing leaves the field out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplyExt {
+    /// `ext.ack`.
+    pub ack: Option<AckReply>,
+}
+
+/// `ext.ack` of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AckReply {
+    /// `true`, of a handshake: every connect reply will have a number.
+    Accepted,
+    /// The number of the batch that a connect reply ends.
+    Batch(u64),
+}
+
+// === impl RequestExt ===
+
+impl RequestExt {
+    /// Reads `ext` as far as the extensions here know it.
+    #[must_use]
+    pub fn read(ext: Option<&RawValue>) -> Self {
+        let read = |ext: &RawValue| {
+            serde_json::Deserializer::from_str(ext.get()).deserialize_any(ExtVisitor).ok()
+        };
+        ext.and_then(read).unwrap_or_default()
+    }
+}
+
+struct ExtVisitor;
+
+impl<'de> Visitor<'de> for ExtVisitor {
+    type Value = RequestExt;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ext")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RequestExt, A::Error> {
+        let mut ext = RequestExt::default();
+        while let Some((name, value)) = entries.next_entry::<&RawValue, &RawValue>()? {
+            if json::text(name).as_deref() == Some("ack") {
+                ext.ack = ack(value);
+            }
+        }
+        Ok(ext)
+    }
+}
+
+/// A number that is negative, fractional or a string was never sent, so it acknowledges nothing
+/// (protocol.md 125).
+fn ack(value: &RawValue) -> Option<AckRequest> {
+    match value.get() {
+        "true" => Some(AckRequest::Offered),
+        number => number.parse().ok().map(AckRequest::UpTo),
+    }
+}
+
+// === impl ReplyExt ===
+
+impl ReplyExt {
+    /// Appends `,"ext":{…}`, or nothing.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let Some(ack) = self.ack else { return };
+        // Writing into a vector cannot fail: it grows, or the process ends.
+        let _ = match ack {
+            AckReply::Accepted => write!(out, ",\"ext\":{{\"ack\":true}}"),
+            AckReply::Batch(number) => write!(out, ",\"ext\":{{\"ack\":{number}}}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;
