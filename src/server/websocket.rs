@@ -83,7 +83,7 @@ enum Wake {
     Heard(Result<Event, RecvError>),
     Session(Ready),
     Timer,
-    Drain,
+    Drain(Duration),
 }
 
 pub(super) struct Connection {
@@ -112,27 +112,37 @@ impl Connection {
     /// The size of this future, of [`Connection`] and of its session is what an idle client costs, so
     /// whatever is not needed while waiting is boxed.
     pub(super) async fn serve(mut self: Box<Self>) {
+        let app = Arc::clone(&self.app);
         let end = self.run().await;
         self.unbind();
-        Box::pin(self.close(end)).await;
+        select! {
+            () = Box::pin(self.close(end)) => {}
+            () = app.drain.ended() => {}
+        }
     }
 
     async fn run(&mut self) -> End {
         let app = Arc::clone(&self.app);
-        let mut drain = pin!(app.drain.begins());
+        let mut drain = pin!(app.drain.sends_away());
         let mut timer = pin!(sleep_until(self.next_deadline().into()));
         loop {
             let wake = select! {
                 event = self.socket.recv() => Wake::Heard(event),
                 ready = signal(self.binding.as_ref(), self.connect.is_some()) => Wake::Session(ready),
                 () = timer.as_mut() => Wake::Timer,
-                () = drain.as_mut() => Wake::Drain,
+                pause = drain.as_mut() => Wake::Drain(pause),
             };
             let handled = match wake {
                 Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
                 Wake::Heard(event) => Box::pin(self.heard(event)).await,
                 Wake::Timer => Box::pin(self.time_passed()).await,
-                Wake::Drain => return Box::pin(self.drain()).await,
+                Wake::Drain(pause) => {
+                    let farewell = Box::pin(self.drain(pause));
+                    return select! {
+                        end = farewell => end,
+                        () = app.drain.ended() => End::Lost,
+                    };
+                }
             };
             if let Err(end) = handled {
                 return end;
@@ -325,9 +335,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn drain(&mut self) -> End {
-        let app = Arc::clone(&self.app);
-        let pause = app.drain.turn().await;
+    async fn drain(&mut self, pause: Duration) -> End {
         // Best effort: whoever cannot be told finds out when the socket closes.
         if self.deliver_backlog().await.is_ok() {
             let _: Result<(), End> = self.answer_connect(Release::Drain(pause)).await;
