@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use bayeuxd::config::Config;
 use protocol_tests::{
-    bayeux::{Polling, Socket, connect, connect_now, connected, handshake, publish, refused},
+    bayeux::{
+        Polling, Socket, connect, connect_now, connected, handshake, publish, refused, stamp,
+    },
     broker::Broker,
     deadline::soon,
     http::{self, Request},
-    websocket::{TEXT, WebSocket},
+    websocket::{Frame, TEXT, WebSocket},
 };
 use serde_json::{json, value::RawValue};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// A browser's session counted its own superseded connect against the limit of one held connect per
 /// browser, so each overlapping poll of a healthy page was answered with `multiple-clients` and a
@@ -139,4 +142,83 @@ async fn a_configured_interval_is_not_told_to_who_counts_in_seconds() {
         let reply = http::request(broker.address, &request).await.messages().remove(0);
         assert_eq!(reply["advice"]["interval"], interval, "{reply}");
     }
+}
+
+/// A socket whose session had moved to another connection was kept for ever, although old clients
+/// never close theirs (protocol.md 136); and a handshake on it ended the session that others carried
+/// on. Found by reading.
+#[tokio::test]
+async fn a_socket_whose_session_has_moved_is_closed_and_ends_nothing() {
+    let life = Duration::from_millis(500);
+    let broker = Broker::with(|config| config.session.max_interval = life).await;
+    for renews in [false, true] {
+        let mut socket = Socket::connected(broker.address).await;
+        let session = socket.client_id.clone();
+        let mut polling = http::Connection::open(broker.address).await;
+        let mut body = json!([connect("3")]);
+        stamp(&mut body, &session);
+        polling.send(Request::post("/cometd", body.to_string()).bytes()).await;
+        polling.quiet().await;
+        if renews {
+            socket.renew().await;
+        } else {
+            assert_eq!(socket.close_code().await, 1001);
+        }
+        assert!(broker.knows(&session), "renews: {renews}");
+        polling.quiet().await;
+    }
+}
+
+/// A connect and a disconnect in one frame: the connect was never answered, and held on for a
+/// session that had ended. Found by reading.
+#[tokio::test]
+async fn a_connect_before_a_disconnect_in_one_frame_is_answered() {
+    let broker = Broker::start().await;
+    let mut socket = Socket::connected(broker.address).await;
+    let disconnect = json!({"channel": "/meta/disconnect", "id": "4"});
+    socket.send(json!([connect("3"), disconnect])).await;
+    let replies = socket.recv_messages(2).await;
+    assert_eq!((&replies[0]["id"], &replies[1]["id"]), (&json!("3"), &json!("4")), "{replies:?}");
+    assert_eq!(replies[0]["advice"], json!({"reconnect": "none"}));
+}
+
+/// While frames are written nobody reads. A client that took longer than `ping` + `pong_timeout` to
+/// read a large backlog was closed right after that, for not answering a ping that had never been
+/// sent. Found by reading.
+#[tokio::test]
+async fn a_slow_reader_is_not_taken_for_silent() {
+    let broker = Broker::with(|config| {
+        impatient(config);
+        config.session.queue.max_bytes = 64 << 20;
+    })
+    .await;
+    let mut socket = Socket::subscribed(broker.address, "/a").await;
+    // More than the kernel buffers on both sides.
+    let data = RawValue::from_string(format!("\"{}\"", "x".repeat(100_000))).expect("JSON");
+    for _ in 0..200 {
+        broker.handle.publish("/a", &data).await.expect("published");
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(socket.recv_messages(200).await.len(), 200);
+    socket.publish("/b", 1).await;
+}
+
+/// A message that took longer to arrive than `ping` + `pong_timeout` closed its connection, although
+/// bytes came all the time. Found by reading.
+#[tokio::test]
+async fn a_slow_writer_is_not_taken_for_silent() {
+    let broker = Broker::with(impatient).await;
+    let mut socket = Socket::connected(broker.address).await;
+    let mut message = json!([publish("3", "/a", "x".repeat(50))]);
+    stamp(&mut message, &socket.client_id);
+    for bytes in Frame::text(message.to_string()).bytes().chunks(8) {
+        socket.websocket.send_bytes(bytes).await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(socket.recv().await[0]["successful"], true);
+}
+
+fn impatient(config: &mut Config) {
+    config.transports.websocket.ping = Duration::from_millis(200);
+    config.transports.websocket.pong_timeout = Duration::from_millis(200);
 }

@@ -64,7 +64,7 @@ pub(super) fn connection(
         upgraded,
         binding: None,
         connect: None,
-        pinged: false,
+        pinged: None,
     })
 }
 
@@ -94,8 +94,9 @@ pub(super) struct Connection {
     /// The connect that is held, and when it is answered.
     connect: Option<(Connect, Instant)>,
     heard: Instant,
-    pinged: bool,
-    /// When a connection that carries no session is closed, and with which code.
+    /// When the ping was sent that has not been answered.
+    pinged: Option<Instant>,
+    /// When a connection that delivers for no session is closed, and with which code.
     leave: Option<(Instant, u16)>,
 }
 
@@ -152,8 +153,7 @@ impl Connection {
     }
 
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {
-        self.heard = clock::now();
-        self.pinged = false;
+        self.is_alive(clock::now());
         match event {
             Ok(Event::Text(text)) => self.text(&text).await,
             Ok(Event::Ping(payload)) => Ok(self.socket.send_pong(&payload).await?),
@@ -190,16 +190,19 @@ impl Connection {
     }
 
     async fn respond(&mut self, outcome: Outcome) -> Result<(), End> {
-        let Outcome { session, opened, disconnected, replies, connect, numbered, .. } = outcome;
+        let Outcome { session, opened, disconnected, replies, mut connect, numbered, .. } = outcome;
         if let Some(session) = session {
             self.bind(session, opened, connect.as_ref());
         }
+        // A connect with a hold replaces the one before, which gets no reply (42).
+        let answered = connect.as_ref().is_some_and(|connect| connect.hold.is_zero());
         if disconnected {
+            if let Some(connect) = connect.take_if(|_| !answered) {
+                self.connect = Some((connect, clock::now()));
+            }
             // Before the reply to the disconnect, or cometd.js does not close its end (81).
             self.answer_connect(Release::Ended(Cause::Client)).await?;
         }
-        // A connect with a hold replaces the one before, which gets no reply (42).
-        let answered = connect.as_ref().is_some_and(|connect| connect.hold.is_zero());
         if answered || !self.is_deliver_only() {
             self.deliver_backlog().await?;
         }
@@ -223,12 +226,20 @@ impl Connection {
         let known = self.binding.as_ref().is_some_and(|bound| bound.session.id() == session.id());
         let generation = match (connect, known) {
             (Some(connect), _) => connect.generation(),
-            (None, true) => return,
+            (None, true) => {
+                if self.leave.is_some() {
+                    self.leave_later();
+                }
+                return;
+            }
             (None, false) => self.app.broker.claim(&session, Carrier::Socket, false, clock::now()),
         };
         let before = self.binding.replace(Binding { session, generation: Some(generation) });
         if let Some(before) = before.filter(|_| opened) {
-            self.app.broker.end(&before.session, Cause::Client);
+            // A session that another connection has taken over is not this one's to end.
+            if before.generation.is_some() {
+                self.app.broker.end(&before.session, Cause::Client);
+            }
             self.connect = None;
         }
         self.leave = None;
@@ -247,6 +258,9 @@ impl Connection {
                 if let Some(binding) = &mut self.binding {
                     binding.generation = None;
                 }
+                // Old clients leave a socket open for ever that they have no more use for
+                // (protocol.md 136).
+                self.leave_later();
                 Ok(())
             }
             Ready::Ended(Cause::Slow | Cause::Limit) => {
@@ -323,16 +337,35 @@ impl Connection {
         if let Some((_, code)) = self.leave.filter(|(at, _)| *at <= now) {
             return Err(End::Close(code, "no session"));
         }
-        let (ping, pong) = self.heartbeat();
-        let silence = now.saturating_duration_since(self.heard);
-        if silence >= ping + pong {
+        if now < self.silence_ends() {
+            return Ok(());
+        }
+        // Nobody read while the frames of a slow reader were written, and a message may take longer
+        // than this to arrive: only a client of which there is not a byte is silent.
+        if let Some(event) = self.socket.try_recv().await {
+            return self.heard(event).await;
+        }
+        if self.socket.take_activity() {
+            self.is_alive(now);
+            return Ok(());
+        }
+        if self.pinged.is_some() {
             return Err(End::Close(close::GOING_AWAY, "no answer to a ping"));
         }
-        if silence >= ping && !self.pinged {
-            self.pinged = true;
-            self.socket.send_ping().await?;
-        }
-        Ok(())
+        self.pinged = Some(now);
+        Ok(self.socket.send_ping().await?)
+    }
+
+    const fn is_alive(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged = None;
+        self.socket.take_activity();
+    }
+
+    /// When a client that stays silent is pinged, or given up.
+    fn silence_ends(&self) -> Instant {
+        let websocket = &self.app.config.transports.websocket;
+        self.pinged.map_or(self.heard + websocket.ping, |at| at + websocket.pong_timeout)
     }
 
     async fn drain(&mut self, pause: Duration) -> End {
@@ -341,6 +374,12 @@ impl Connection {
             let _: Result<(), End> = self.answer_connect(Release::Drain(pause)).await;
         }
         End::Close(close::GOING_AWAY, "server is stopping")
+    }
+
+    /// Gives a connection that delivers for no session as long as a session lives without one.
+    fn leave_later(&mut self) {
+        let at = clock::now() + self.app.config.session.max_interval;
+        self.leave = Some((at, close::GOING_AWAY));
     }
 
     /// Gives the session up because it has ended; without another the connection goes too.
@@ -380,17 +419,10 @@ impl Connection {
         self.binding.as_ref().is_some_and(|binding| binding.session.is_deliver_only())
     }
 
-    fn heartbeat(&self) -> (Duration, Duration) {
-        let websocket = &self.app.config.transports.websocket;
-        (websocket.ping, websocket.pong_timeout)
-    }
-
     fn next_deadline(&self) -> Instant {
-        let (ping, pong) = self.heartbeat();
-        let heartbeat = self.heard + if self.pinged { ping + pong } else { ping };
         let connect = self.connect.as_ref().map(|(_, due)| *due);
         let leave = self.leave.map(|(at, _)| at);
-        [connect, leave].into_iter().flatten().fold(heartbeat, Instant::min)
+        [connect, leave].into_iter().flatten().fold(self.silence_ends(), Instant::min)
     }
 
     /// Moves the timer only if it would fire too late: one that fires early looks and sleeps on.
