@@ -13,7 +13,11 @@ use protocol_tests::{
     websocket::{Frame, TEXT, WebSocket},
 };
 use serde_json::{json, value::RawValue};
-use tokio::time::{Instant, sleep, timeout_at};
+
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
+};
 
 /// A browser's session counted its own superseded connect against the limit of one held connect per
 /// browser, so each overlapping poll of a healthy page was answered with `multiple-clients` and a
@@ -110,6 +114,11 @@ async fn clients_are_served_until_they_are_sent_away() {
         polls.push(Polling::subscribed(broker.address, "/a").await.hold("3").await);
     }
     broker.drain();
+    // The listener is closed right before the first client is sent away.
+    while TcpStream::connect(broker.address).await.is_ok() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    sleep(Duration::from_millis(50)).await;
     let data = RawValue::from_string("1".into()).expect("JSON");
     broker.handle.publish("/a", &data).await.expect("published");
     let prompt = Instant::now() + Duration::from_secs(1);
