@@ -13,7 +13,6 @@ use protocol_tests::{
     websocket::{Frame, TEXT, WebSocket},
 };
 use serde_json::{json, value::RawValue};
-
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout_at},
