@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use tokio::select;
 
 use super::{app::App, clock, dispatch::publish};
 use crate::{
@@ -95,17 +94,13 @@ impl Message {
 
 impl Subscription {
     /// Waits for the next message; `None` when the subscription has ended because its queue
-    /// overflowed, or because the server has. Cancel-safe.
+    /// overflowed. Cancel-safe.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some(frame) = self.ready.pop() {
                 return Some(Message(frame));
             }
-            let ready = select! {
-                ready = self.session.signal(self.generation) => ready,
-                () = self.app.drain.ended() => return None,
-            };
-            match ready {
+            match self.session.signal(self.generation).await {
                 Ready::Messages => {
                     if let Some(mut batch) = self.session.take(self.generation, Take::WRITE) {
                         self.ready.extend(batch.frames().iter().rev().cloned());
