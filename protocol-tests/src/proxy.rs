@@ -98,6 +98,11 @@ impl Proxy {
         self.shared.plans.lock().next.push_back(plan);
     }
 
+    /// Drops every plan: later connections are relayed faithfully.
+    pub fn heal(&self) {
+        *self.shared.plans.lock() = Plans::default();
+    }
+
     /// Sends later connections elsewhere: the broker was restarted on another port.
     pub fn redirect(&self, upstream: SocketAddr) {
         *self.shared.upstream.lock() = upstream;

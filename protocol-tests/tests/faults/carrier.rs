@@ -70,11 +70,16 @@ impl Carrier for Ws {
         loop {
             let frame = self.0.frame_or_end().await?;
             match frame.opcode {
-                TEXT => return serde_json::from_slice(&frame.payload).ok(),
+                TEXT => return Some(messages_of(&frame)),
                 PING => self.0.send(&Frame::new(PONG, frame.payload)).await,
                 CLOSE => return None,
                 _ => panic!("unexpected {frame:?}"),
             }
         }
     }
+}
+
+/// The messages of a text frame.
+pub(crate) fn messages_of(frame: &Frame) -> Vec<Value> {
+    serde_json::from_slice(&frame.payload).expect("a JSON array")
 }

@@ -19,6 +19,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::carrier::messages_of;
+
 /// Messages in the queue.
 const COUNT: u64 = 1200;
 /// Bytes of each, more or less: ten megabytes in all, of which the kernel takes about four.
@@ -77,8 +79,7 @@ fn whole_frames(mut bytes: &[u8]) -> Vec<u64> {
         bytes = &bytes[length..];
         assert_ne!(frame.opcode, CLOSE, "{:?}", frame.close_reason());
         if frame.opcode == TEXT {
-            let messages: Vec<Value> = serde_json::from_slice(&frame.payload).expect("an array");
-            numbers.extend(deliveries(&messages).iter().map(number));
+            numbers.extend(deliveries(&messages_of(&frame)).iter().map(number));
         }
     }
     numbers

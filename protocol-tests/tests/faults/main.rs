@@ -7,4 +7,10 @@
 
 mod carrier;
 mod cut;
+mod flow;
 mod give_back;
+mod moves;
+mod program;
+mod random;
+mod restart;
+mod silence;
