@@ -13,6 +13,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 mod banner;
+mod bench;
 mod check;
 mod load;
 mod serve;
@@ -37,6 +38,9 @@ enum Command {
     /// Check or create the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Measure a Bayeux server, this one or another.
+    #[command(subcommand)]
+    Bench(crate::bench::Command),
     /// Print the version.
     Version {
         /// As a JSON object.
@@ -58,13 +62,17 @@ enum ConfigCommand {
 enum Failure {
     /// 1: address in use, drain timed out, and the like.
     Failed(String),
+    /// 2: arguments that do not fit together.
+    Usage(String),
     /// 3: the configuration, a line per mistake.
     Configuration(Vec<String>),
+    /// 4: no server where one should be.
+    Unreachable(String),
 }
 
 /// Runs the command that the arguments ask for.
 ///
-/// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration.
+/// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration, 4 server unreachable.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // The soft limit that shells give, often 1024, is for programs that use select(2). A system that
@@ -78,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
             print(bayeuxd::config::example_file());
             Ok(())
         }
+        Some(Command::Bench(command)) => bench::run(command),
         Some(Command::Version { json }) => {
             print(version(json));
             Ok(())
@@ -95,9 +104,17 @@ fn report(failure: &Failure) -> ExitCode {
             complain(line);
             ExitCode::from(1)
         }
+        Failure::Usage(line) => {
+            complain(line);
+            ExitCode::from(2)
+        }
         Failure::Configuration(lines) => {
             lines.iter().for_each(complain);
             ExitCode::from(3)
+        }
+        Failure::Unreachable(line) => {
+            complain(line);
+            ExitCode::from(4)
         }
     }
 }

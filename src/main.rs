@@ -1,5 +1,6 @@
 //! The `bayeuxd` binary: hands over to [`cli::run`], which knows the exit codes.
 
+mod bench;
 mod cli;
 
 use std::process::ExitCode;
