@@ -17,7 +17,7 @@ BINARY = os.environ.get(
 # Holds and expiry within seconds.
 SETTINGS = {
     "session.timeout": "2s",
-    "session.max_interval": "3s",
+    "session.max_interval": "5s",
     "server.drain_timeout": "3s",
 }
 
@@ -39,7 +39,7 @@ class Broker:
         self._process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
-        self.port = await asyncio.wait_for(self._read_port(), 5)
+        self.port = await asyncio.wait_for(self._read_port(), 20)
         self._reader = asyncio.create_task(self._read_on())
         return self
 
@@ -67,7 +67,7 @@ class Broker:
     async def stop(self):
         """Drains the broker; fails unless it ends with 0 and never panicked."""
         self._process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(self._process.wait(), 10)
+        code = await asyncio.wait_for(self._process.wait(), 20)
         await self._reader
         assert "panicked" not in self._output, self._output
         assert code == 0, f"exit code {code}:\n{self._output}"

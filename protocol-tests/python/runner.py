@@ -7,7 +7,7 @@ import asyncio
 import time
 import traceback
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 async def run(checks):

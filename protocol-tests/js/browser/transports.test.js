@@ -103,7 +103,7 @@ check("p075 of two tabs over long-polling one holds its poll, and both get every
     tabs.push(page);
   }
   const crowded = (page) => page.evaluate(() => window.connects.some((m) => m.advice?.["multiple-clients"] === true));
-  await until(6000, "the advice multiple-clients", async () => (await Promise.all(tabs.map(crowded))).includes(true));
+  await until("the advice multiple-clients", async () => (await Promise.all(tabs.map(crowded))).includes(true));
   const publisher = await Publisher.open(broker.url());
   for (const n of numbers(10)) await publisher.publish(name, n);
   for (const page of tabs) {

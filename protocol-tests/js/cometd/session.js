@@ -32,7 +32,7 @@ export function sessionChecks({ broker, client, transport }) {
     assert.ok(performance.now() - start < 1000);
     const [reply] = one.received.filter((m) => m.channel === "/meta/connect");
     assert.deepEqual(reply, { channel: "/meta/connect", id: reply.id, successful: true, advice: ADVICE });
-    await until(4000, "three connects", () => one.count("/meta/connect") >= 3);
+    await until("three connects", () => one.count("/meta/connect") >= 3);
     const elapsed = performance.now() - start;
     assert.ok(elapsed > 1900 && elapsed < 3500, `the hold of 2 s took ${elapsed} ms`);
   });
@@ -61,7 +61,7 @@ export function sessionChecks({ broker, client, transport }) {
     const name = channel();
     const inbox = await one.subscribe(name);
     for (let n = 0; n < 5; n++) await one.publish(name, n);
-    await until(3000, "5 messages", () => inbox.length === 5);
+    await until("5 messages", () => inbox.length === 5);
     assert.deepEqual(inbox.map((m) => m.data), [0, 1, 2, 3, 4]);
   });
 
@@ -79,8 +79,8 @@ export function sessionChecks({ broker, client, transport }) {
         return message;
       },
     });
-    await until(6000, "a second handshake", () => one.count("/meta/handshake") === 2);
-    await until(3000, "another session", () => ![null, before].includes(one.cometd.getClientId()));
+    await until("a second handshake", () => one.count("/meta/handshake") === 2);
+    await until("another session", () => ![null, before].includes(one.cometd.getClientId()));
     const refused = one.received.filter((m) => m.successful === false);
     assert.deepEqual(refused, [
       {
@@ -94,7 +94,7 @@ export function sessionChecks({ broker, client, transport }) {
     const name = channel();
     const inbox = await one.subscribe(name);
     await one.publish(name, "after");
-    await until(3000, "a message after the second handshake", () => inbox.length === 1);
+    await until("a message after the second handshake", () => inbox.length === 1);
     assert.equal(one.count("/meta/handshake"), 2);
   });
 
@@ -118,7 +118,7 @@ export function sessionChecks({ broker, client, transport }) {
     await one.held();
     await one.disconnect();
     const last = () => one.received.filter((m) => m.channel === "/meta/connect").at(-1);
-    await until(1000, "the reply to the held connect", () => last().advice.reconnect === "none");
+    await until("the reply to the held connect", () => last().advice.reconnect === "none");
     assert.equal(last().successful, true);
   });
 
@@ -135,7 +135,7 @@ export function sessionChecks({ broker, client, transport }) {
     await one.open();
     one.failuresExpected = true;
     const answer = new Promise((resolve) => one.cometd.remoteCall("nobody", { q: 1 }, 500, resolve));
-    const reply = await within(3000, "the end of the remote call", answer);
+    const reply = await within("the end of the remote call", answer);
     assert.equal(reply.successful, false);
     assert.equal(reply.error, "406::timeout");
   });

@@ -20,7 +20,7 @@ export async function fayeChecks(websocket) {
     const name = channel("faye");
     const inbox = await to.subscribe(name);
     for (const n of numbers(200)) await from.publish(name, { n, text: "é😀" });
-    await until(5000, "200 messages", () => inbox.length >= 200);
+    await until("200 messages", () => inbox.length >= 200);
     assert.deepEqual([...inbox], numbers(200).map((n) => ({ n, text: "é😀" })));
     const deliveries = to.received.filter((m) => m.data !== undefined);
     assert.deepEqual(deliveries[0], { channel: name, data: { n: 0, text: "é😀" } });
@@ -29,7 +29,7 @@ export async function fayeChecks(websocket) {
   check("p099 the client works over its transport, on the session of its first handshake", async (bench) => {
     const one = open(bench);
     const inbox = await one.subscribe(channel());
-    await until(5000, `a connect over ${transport}`, () => one.transport === transport);
+    await until(`a connect over ${transport}`, () => one.transport === transport);
     assert.equal(one.count("/meta/handshake"), 1);
     const { clientId } = one.received.find((m) => m.channel === "/meta/handshake");
     assert.deepEqual(new Set(one.sent.slice(1).map((m) => m.clientId)), new Set([clientId]));
@@ -50,9 +50,9 @@ export async function fayeChecks(websocket) {
     const name = channel("faye");
     const inbox = await to.subscribe(name);
     await from.publish(channel(), "the session exists");
-    await until(5000, `a connect over ${transport}`, () => from.transport === transport);
+    await until(`a connect over ${transport}`, () => from.transport === transport);
     await Promise.all(numbers(100).map((n) => from.publish(name, n)));
-    await until(5000, "100 messages", () => inbox.length >= 100);
+    await until("100 messages", () => inbox.length >= 100);
     // Over HTTP they go out on parallel connections, so only a WebSocket has an order.
     const arrived = websocket ? [...inbox] : inbox.toSorted((a, b) => a - b);
     assert.deepEqual(arrived, numbers(100));
@@ -63,13 +63,13 @@ export async function fayeChecks(websocket) {
     const base = channel("faye");
     const [one, all] = [await to.subscribe(`${base}/*`), await to.subscribe(`${base}/**`)];
     for (const tail of ["/a", "/a/b"]) await from.publish(base + tail, tail);
-    await until(3000, "both messages", () => all.length === 2);
+    await until("both messages", () => all.length === 2);
     assert.deepEqual([...one], ["/a"]);
     const answered = () => to.received.some((m) => m.channel === "/meta/unsubscribe" && m.successful);
     one.subscription.cancel();
-    await until(3000, "the reply to unsubscribe", answered);
+    await until("the reply to unsubscribe", answered);
     await from.publish(`${base}/c`, "/c");
-    await until(3000, "the third message", () => all.length === 3);
+    await until("the third message", () => all.length === 3);
     assert.deepEqual([...one], ["/a"]);
   });
 
@@ -86,7 +86,7 @@ export async function fayeChecks(websocket) {
   check("the hold is repeated without an error while nothing happens", async (bench) => {
     const one = open(bench);
     await one.subscribe(channel());
-    await until(8000, "four connects", () => one.count("/meta/connect") >= 4);
+    await until("four connects", () => one.count("/meta/connect") >= 4);
     assert.deepEqual(one.received.filter((m) => m.successful === false), []);
     assert.equal(one.count("/meta/handshake"), 1);
   });
@@ -97,13 +97,13 @@ export async function fayeChecks(websocket) {
     const one = open(bench, own);
     const name = channel("faye");
     const inbox = await one.subscribe(name);
-    await until(5000, `a connect over ${transport}`, () => one.transport === transport);
+    await until(`a connect over ${transport}`, () => one.transport === transport);
     await own.kill();
     await pause(200);
     await own.restart();
-    await until(10_000, "a second subscribe", () => one.received.filter((m) => m.channel === "/meta/subscribe" && m.successful).length >= 2);
+    await until("a second subscribe", () => one.received.filter((m) => m.channel === "/meta/subscribe" && m.successful).length >= 2);
     await (await Publisher.open(own.url())).publish(name, "back");
-    await until(3000, "a message after the restart", () => inbox.includes("back"));
+    await until("a message after the restart", () => inbox.includes("back"));
   });
 
   checkEnd(broker);

@@ -14,7 +14,7 @@ const BINARY =
 /** Settings that let checks of holds and expiry end within seconds. */
 export const SHORT = {
   "session.timeout": "2s",
-  "session.max_interval": "3s",
+  "session.max_interval": "5s",
   "session.multi_session_interval": "500ms",
   "server.drain_timeout": "3s",
   "transports.enabled": '["websocket","long-polling","callback-polling"]',
@@ -64,7 +64,7 @@ export class Broker {
         reject(new Error(`${BINARY} ended with ${code} at its start:\n${this.#output}`)),
       );
     });
-    this.origin = await within(5000, "the start output with the address", banner);
+    this.origin = await within("the start output with the address", banner);
     this.port = Number(new URL(this.origin).port);
   }
 
@@ -95,13 +95,13 @@ export class Broker {
     this.#child.kill("SIGCONT");
   }
 
-  /** Drains the broker; returns its exit code and all it wrote. Fails if that takes over 10 s. */
+  /** Drains the broker; returns its exit code and all it wrote. Fails if that takes too long. */
   async stop() {
     const child = this.#child;
     if (child.exitCode === null && child.signalCode === null) {
       const gone = once(child, "exit");
       child.kill("SIGTERM");
-      await within(10_000, "the end of the broker after SIGTERM", gone);
+      await within("the end of the broker after SIGTERM", gone);
     }
     return { code: child.exitCode, output: this.#output };
   }

@@ -33,7 +33,7 @@ export async function visitor(bench, browser) {
 /** Opens a tab; returns the page, with its complaints in `page.complaints`. */
 export async function tab(bench, context, url, { complaintsExpected = false } = {}) {
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error)));
   page.on("console", (message) => {

@@ -32,7 +32,7 @@ export async function clientFactory(generation, transport) {
   };
 }
 
-/** A client with its log. Its promises reject when the broker refuses or does not answer in 5 s. */
+/** A client with its log. Its promises reject when the broker refuses or does not answer in time. */
 export class CometdClient {
   /** Bayeux messages sent, in order, as they went out. */
   sent = [];
@@ -79,13 +79,11 @@ export class CometdClient {
         resolve();
       });
     });
-    const reply = await within(
-      5000,
-      "a handshake reply",
+    const reply = await within("a handshake reply",
       new Promise((resolve) => this.cometd.handshake(properties ?? {}, resolve)),
     );
     assert.equal(reply.successful, true, JSON.stringify(reply));
-    await within(5000, "the first connect reply", connected);
+    await within("the first connect reply", connected);
     return reply;
   }
 
@@ -119,7 +117,7 @@ export class CometdClient {
   }
 
   #answer(what, send) {
-    return within(5000, what, new Promise(send));
+    return within(what, new Promise(send));
   }
 
   /** How many messages of this channel went out. */
@@ -130,7 +128,7 @@ export class CometdClient {
   /** Waits until a connect is held: sent, not answered, and surely arrived. */
   async held() {
     const answered = () => this.received.filter((m) => m.channel === "/meta/connect").length;
-    await until(5000, "a connect under way", () => this.count("/meta/connect") > answered());
+    await until("a connect under way", () => this.count("/meta/connect") > answered());
     // A round trip behind it. Enough on a WebSocket; on HTTP it only makes arrival likely.
     await this.publish("/service/round-trip", {});
   }
@@ -139,7 +137,7 @@ export class CometdClient {
   async close() {
     if (!this.cometd.isDisconnected()) {
       const gone = new Promise((resolve) => this.cometd.disconnect(resolve));
-      await within(2000, "the end of the client", gone).catch(() => this.cometd.disconnect());
+      await within("the end of the client", gone, 2000).catch(() => this.cometd.disconnect());
     }
     if (!this.failuresExpected) assert.deepEqual(this.unsuccessful, []);
   }

@@ -4,8 +4,14 @@
 /** Resolves after `ms` milliseconds. Only for pauses that are the subject of a check. */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/**
+ * How long anything may take, in milliseconds: long, because a busy machine is no failure. Where time
+ * is the subject, a check measures it.
+ */
+const PATIENCE_MS = 20_000;
+
 /** Settles as `promise` does, or rejects after `ms` milliseconds naming `what` was awaited. */
-export async function within(ms, what, promise) {
+export async function within(what, promise, ms = PATIENCE_MS) {
   let timer;
   const limit = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
@@ -17,13 +23,13 @@ export async function within(ms, what, promise) {
   }
 }
 
-/** Resolves with the first truthy value of `condition()`, asked every 5 ms, or rejects after `ms`. */
-export async function until(ms, what, condition) {
-  const end = performance.now() + ms;
+/** Resolves with the first truthy value of `condition()`, asked every 5 ms, or rejects after 20 s. */
+export async function until(what, condition) {
+  const end = performance.now() + PATIENCE_MS;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
     await pause(5);
   }
 }

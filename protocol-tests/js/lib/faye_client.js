@@ -6,7 +6,7 @@ import { within } from "./deadline.js";
 
 const faye = createRequire(import.meta.url)("faye");
 
-/** A Faye client with its log. Its promises reject after 5 s. */
+/** A Faye client with its log. Its promises reject when no answer comes in time. */
 export class FayeClient {
   /** Bayeux messages sent and received, in order. */
   sent = [];
@@ -28,13 +28,13 @@ export class FayeClient {
   async subscribe(channel) {
     const inbox = [];
     inbox.subscription = this.#client.subscribe(channel, (data) => inbox.push(data));
-    await within(5000, `a reply to subscribe ${channel}`, inbox.subscription);
+    await within(`a reply to subscribe ${channel}`, inbox.subscription);
     return inbox;
   }
 
   /** Publishes; resolves with the positive reply, rejects with Faye's error of a refusal. */
   async publish(channel, data) {
-    await within(5000, `a reply to publish ${channel}`, this.#client.publish(channel, data));
+    await within(`a reply to publish ${channel}`, this.#client.publish(channel, data));
   }
 
   /** The connection type of the last connect. */
@@ -49,6 +49,6 @@ export class FayeClient {
 
   /** Disconnects and waits for the reply; does nothing the second time. */
   async close() {
-    await within(3000, "a reply to disconnect", Promise.resolve(this.#client.disconnect()));
+    await within("a reply to disconnect", Promise.resolve(this.#client.disconnect()));
   }
 }

@@ -14,8 +14,7 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; ch
 export class PageServer {
   #server;
   #pages = new Map();
-  /** How long a page is kept waiting, in milliseconds: room for things to happen during a reload. */
-  delayMs = 0;
+  #held = null;
 
   static async start() {
     const server = new PageServer();
@@ -36,12 +35,24 @@ export class PageServer {
     this.#pages.set(`/${page}`, html);
   }
 
+  /**
+   * Keeps the next page waiting. Resolves when a browser has asked for it, with the function that lets
+   * it go: in between the old page has ended and the new one has not begun.
+   */
+  hold() {
+    return new Promise((resolve) => (this.#held = resolve));
+  }
+
   async #serve(request, response) {
     const name = new URL(request.url, "http://page").pathname;
     if (name === "/favicon.ico") return response.writeHead(204).end();
     try {
       const body = this.#pages.get(name) ?? (await readFile(file(name)));
-      if (name.endsWith(".html")) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+      if (name.endsWith(".html") && this.#held) {
+        const asked = this.#held;
+        this.#held = null;
+        await new Promise((serve) => asked(serve));
+      }
       response.writeHead(200, { "content-type": TYPES[path.extname(name)] ?? "application/octet-stream" });
       response.end(body);
     } catch {
