@@ -32,6 +32,7 @@ use std::{
     path::Path,
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
@@ -175,13 +176,15 @@ impl Server {
     }
 
     /// Serves until `shutdown`, then drains: clients are told to come back, connections close, all
-    /// within `server.drain_timeout`. `abort` ends it at once, at any time.
+    /// within `server.drain_timeout`. `abort` ends it at once, at any time; so does dropping the
+    /// future. Afterwards what is left of the connections ends by itself.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()>,
         abort: impl Future<Output = ()>,
     ) -> Drained {
         let Self { app, main, admin, files, .. } = self;
+        let end = app.drain.end_guard();
         let connections = Connections::new(app.config.limits.connections);
         let mut service = JoinSet::new();
         let mut accepting = JoinSet::new();
@@ -201,10 +204,10 @@ impl Server {
         service.spawn(tick(Arc::clone(&app)));
 
         let mut abort = pin!(abort);
-        let mut began = clock::now();
+        let mut began = None;
         let drained = async {
             shutdown.await;
-            began = clock::now();
+            began = Some(clock::now());
             stop(&app, accepting, &connections).await;
         };
         let aborted = select! {
@@ -215,9 +218,11 @@ impl Server {
             told: app.drain.told(),
             open: connections.open(),
             unsent: app.broker.unsent(),
-            elapsed: clock::now().saturating_duration_since(began),
+            elapsed: began
+                .map_or(Duration::ZERO, |began| clock::now().saturating_duration_since(began)),
             aborted,
         };
+        drop(end);
         service.shutdown().await;
         drained
     }

@@ -87,7 +87,7 @@ pub fn deliveries(messages: &[Value]) -> Vec<Value> {
 }
 
 /// Adds `client_id` to each message that has no `clientId` field.
-fn stamp(messages: &mut Value, client_id: &str) {
+pub fn stamp(messages: &mut Value, client_id: &str) {
     match messages {
         Value::Array(messages) => messages.iter_mut().for_each(|each| stamp(each, client_id)),
         Value::Object(message) => {

@@ -12,7 +12,7 @@ use std::{
 use bayeuxd::{
     broker::{Cause, Counters},
     config::{Config, Transport},
-    server::{Drained, Server},
+    server::{Drained, Handle, Server},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -24,6 +24,8 @@ pub struct Broker {
     pub address: SocketAddr,
     /// Where operators ask for health.
     pub admin: SocketAddr,
+    /// Publishes and subscribes without a connection.
+    pub handle: Handle,
     core: Arc<bayeuxd::broker::Broker>,
     shutdown: Option<oneshot::Sender<()>>,
     abort: Option<oneshot::Sender<()>>,
@@ -59,11 +61,11 @@ impl Broker {
             .expect("the configuration of this test is valid");
         let address = server.addresses()[0];
         let admin = server.admin_address().expect("an admin listener was given");
-        let core = server.broker().clone();
+        let (core, handle) = (server.broker().clone(), server.handle());
         let (shutdown, shutting_down) = oneshot::channel();
         let (abort, aborting) = oneshot::channel();
         let running = tokio::spawn(server.run(settled(shutting_down), settled(aborting)));
-        Self { address, admin, core, shutdown: Some(shutdown), abort: Some(abort), running }
+        Self { address, admin, handle, core, shutdown: Some(shutdown), abort: Some(abort), running }
     }
 
     /// Begins the graceful stop, as SIGTERM does.

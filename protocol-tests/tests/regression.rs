@@ -1,9 +1,21 @@
 //! One test per bug: what went wrong, and how it was found.
 
+use std::time::Duration;
+
+use bayeuxd::config::Config;
 use protocol_tests::{
-    bayeux::{Polling, connect, connected, publish, refused},
+    bayeux::{
+        Polling, Socket, connect, connect_now, connected, handshake, publish, refused, stamp,
+    },
     broker::Broker,
-    websocket::WebSocket,
+    deadline::soon,
+    http::{self, Request},
+    websocket::{Frame, TEXT, WebSocket},
+};
+use serde_json::{json, value::RawValue};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
 };
 
 /// A browser's session counted its own superseded connect against the limit of one held connect per
@@ -55,4 +67,166 @@ async fn a_probe_beside_a_handshake_takes_no_cookie_away() {
     assert_ne!(name(&own), name(&probe), "a browser keeps both");
     session.cookie = Some(format!("{own}; {probe}"));
     assert_eq!(session.one(connect("2")).await, connected("2", 45_000));
+}
+
+/// The operators' listener obeyed the drain as clients do, and a connection that is told to stop
+/// before its first request is closed without an answer: balancers saw resets instead of 503. Found
+/// by reading.
+#[tokio::test]
+async fn probes_are_answered_while_clients_are_sent_away() {
+    let mut broker = Broker::start().await;
+    let mut socket = Socket::connected(broker.address).await;
+    broker.drain();
+    // The socket's close is not answered, so the drain goes on.
+    assert_eq!(socket.close_code().await, 1001);
+    for (path, status) in [("/readyz", 503), ("/healthz", 200)] {
+        let response = http::request(broker.admin, &Request::get(path)).await;
+        assert_eq!(response.status, status, "{path}");
+    }
+}
+
+/// A server that ended, by a second signal or at the end of its patience, left the tasks of its
+/// connections running. A program that embeds it went on serving clients for ever. Found by reading.
+#[tokio::test]
+async fn an_ended_server_lets_go_of_its_connections() {
+    let broker = Broker::start().await;
+    let mut socket = Socket::connected(broker.address).await;
+    let mut held = Polling::connected(broker.address).await.hold("3").await;
+    let mut subscription = broker.handle.subscribe("/a").expect("a subscription");
+    broker.kill().await;
+    socket.websocket.end().await;
+    held.connection.closed().await;
+    assert!(soon("the end of the subscription", subscription.next()).await.is_none());
+}
+
+/// While a client waited for its turn to be sent away, minutes with very many of them, nothing was
+/// delivered to it, and its pings were not answered. Found by reading.
+#[tokio::test]
+async fn clients_are_served_until_they_are_sent_away() {
+    let mut broker = Broker::start().await;
+    // As many sessions as take four seconds to send away.
+    let many = |_| broker.handle.subscribe("/b").expect("a subscription");
+    let crowd: Vec<_> = (0..8_000).map(many).collect();
+    let (mut sockets, mut polls) = (Vec::new(), Vec::new());
+    for _ in 0..10 {
+        sockets.push(Socket::subscribed(broker.address, "/a").await);
+        polls.push(Polling::subscribed(broker.address, "/a").await.hold("3").await);
+    }
+    broker.drain();
+    // The listener is closed right before the first client is sent away.
+    while TcpStream::connect(broker.address).await.is_ok() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    sleep(Duration::from_millis(50)).await;
+    let data = RawValue::from_string("1".into()).expect("JSON");
+    broker.handle.publish("/a", &data).await.expect("published");
+    let prompt = Instant::now() + Duration::from_secs(1);
+    let mut served = 0;
+    for socket in &mut sockets {
+        let frame = timeout_at(prompt, socket.websocket.next_frame()).await;
+        served += usize::from(frame.is_ok_and(|frame| frame.is_some_and(|f| f.opcode == TEXT)));
+    }
+    for poll in &mut polls {
+        served += usize::from(timeout_at(prompt, poll.connection.readable()).await.is_ok());
+    }
+    // A few may have had their turn before the message was published.
+    assert!(served >= 16, "{served} of 20");
+    drop(crowd);
+}
+
+/// aiocometd takes `advice.interval` for seconds, so it is told 0 (protocol.md 140); but not so in
+/// the replies to handshake and connect, where `session.interval` stood. Found by reading.
+#[tokio::test]
+async fn a_configured_interval_is_not_told_to_who_counts_in_seconds() {
+    let broker = Broker::with(|config| config.session.interval = Duration::from_secs(5)).await;
+    let agent = |request: Request| request.header("User-Agent", "Python/3.11 aiohttp/3.14");
+    let request = agent(Request::post("/cometd", json!([handshake()]).to_string()));
+    let reply = http::request(broker.address, &request).await.messages().remove(0);
+    assert_eq!(reply["advice"]["interval"], 0, "{reply}");
+    let session = Polling::handshake(broker.address).await;
+    for (count_seconds, interval) in [(false, 5_000), (true, 0)] {
+        let request = session.request(json!([connect_now("2")]));
+        let request = if count_seconds { agent(request) } else { request };
+        let reply = http::request(broker.address, &request).await.messages().remove(0);
+        assert_eq!(reply["advice"]["interval"], interval, "{reply}");
+    }
+}
+
+/// A socket whose session had moved to another connection was kept for ever, although old clients
+/// never close theirs (protocol.md 136); and a handshake on it ended the session that others carried
+/// on. Found by reading.
+#[tokio::test]
+async fn a_socket_whose_session_has_moved_is_closed_and_ends_nothing() {
+    let life = Duration::from_millis(500);
+    let broker = Broker::with(|config| config.session.max_interval = life).await;
+    for renews in [false, true] {
+        let mut socket = Socket::connected(broker.address).await;
+        let session = socket.client_id.clone();
+        let mut polling = http::Connection::open(broker.address).await;
+        let mut body = json!([connect("3")]);
+        stamp(&mut body, &session);
+        polling.send(Request::post("/cometd", body.to_string()).bytes()).await;
+        polling.quiet().await;
+        if renews {
+            socket.renew().await;
+        } else {
+            assert_eq!(socket.close_code().await, 1001);
+        }
+        assert!(broker.knows(&session), "renews: {renews}");
+        polling.quiet().await;
+    }
+}
+
+/// A connect and a disconnect in one frame: the connect was never answered, and held on for a
+/// session that had ended. Found by reading.
+#[tokio::test]
+async fn a_connect_before_a_disconnect_in_one_frame_is_answered() {
+    let broker = Broker::start().await;
+    let mut socket = Socket::connected(broker.address).await;
+    let disconnect = json!({"channel": "/meta/disconnect", "id": "4"});
+    socket.send(json!([connect("3"), disconnect])).await;
+    let replies = socket.recv_messages(2).await;
+    assert_eq!((&replies[0]["id"], &replies[1]["id"]), (&json!("3"), &json!("4")), "{replies:?}");
+    assert_eq!(replies[0]["advice"], json!({"reconnect": "none"}));
+}
+
+/// While frames are written nobody reads. A client that took longer than `ping` + `pong_timeout` to
+/// read a large backlog was closed right after that, for not answering a ping that had never been
+/// sent. Found by reading.
+#[tokio::test]
+async fn a_slow_reader_is_not_taken_for_silent() {
+    let broker = Broker::with(|config| {
+        impatient(config);
+        config.session.queue.max_bytes = 64 << 20;
+    })
+    .await;
+    let mut socket = Socket::subscribed(broker.address, "/a").await;
+    // More than the kernel buffers on both sides.
+    let data = RawValue::from_string(format!("\"{}\"", "x".repeat(100_000))).expect("JSON");
+    for _ in 0..200 {
+        broker.handle.publish("/a", &data).await.expect("published");
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(socket.recv_messages(200).await.len(), 200);
+    socket.publish("/b", 1).await;
+}
+
+/// A message that took longer to arrive than `ping` + `pong_timeout` closed its connection, although
+/// bytes came all the time. Found by reading.
+#[tokio::test]
+async fn a_slow_writer_is_not_taken_for_silent() {
+    let broker = Broker::with(impatient).await;
+    let mut socket = Socket::connected(broker.address).await;
+    let mut message = json!([publish("3", "/a", "x".repeat(50))]);
+    stamp(&mut message, &socket.client_id);
+    for bytes in Frame::text(message.to_string()).bytes().chunks(8) {
+        socket.websocket.send_bytes(bytes).await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(socket.recv().await[0]["successful"], true);
+}
+
+fn impatient(config: &mut Config) {
+    config.transports.websocket.ping = Duration::from_millis(200);
+    config.transports.websocket.pong_timeout = Duration::from_millis(200);
 }

@@ -54,7 +54,7 @@ impl App {
             cookies: Cookies::new(&config.session.browser_cookie)?,
             origins: OriginRule::new(&config.server.allowed_origins, loopback_only)?,
             proxies: Proxies::new(&config.server.trusted_proxies)?,
-            drain: Drain::default(),
+            drain: Drain::new(),
             tasks: TaskTracker::new(),
             connection_types: config
                 .transports

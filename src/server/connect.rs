@@ -84,7 +84,7 @@ impl Connect {
     /// taken together, or a client would acknowledge what it did not get.
     #[must_use]
     pub(super) fn write_reply(&mut self, release: Release, out: &mut Vec<u8>) -> Option<Batch> {
-        let usual = regular_advice(&self.app, self.interval);
+        let usual = regular_advice(&self.app, self.advised(self.interval));
         let (successful, error, advice) = match release {
             Release::Due => (true, None, usual),
             Release::TooManyHolds => self.multiple_clients(usual),
@@ -132,7 +132,7 @@ impl Connect {
         if self.counts_seconds { Duration::ZERO } else { pause }
     }
 
-    /// How long the answer to one tab too many is to be delayed, because its client would
+    /// How long one tab too many is held instead of being advised to pause, because its client would
     /// misunderstand the advice.
     pub(super) fn delay(&self) -> Duration {
         if self.counts_seconds {

@@ -41,6 +41,12 @@ pub(super) struct Sender<'a> {
     pub(super) counts_seconds: bool,
 }
 
+impl Sender<'_> {
+    fn advised(&self, pause: Duration) -> Duration {
+        if self.counts_seconds { Duration::ZERO } else { pause }
+    }
+}
+
 /// What came of a batch.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -155,7 +161,8 @@ fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome
     match opened {
         Ok(session) => {
             report::handshake(app, &session, sender.carrier);
-            let mut advice = regular_advice(app, app.config.session.interval);
+            let pause = sender.advised(app.config.session.interval);
+            let mut advice = regular_advice(app, pause);
             advice.max_interval =
                 app.config.session.handshake_reconnect.then_some(app.config.session.max_interval);
             let client_id = session.id().client_id();
@@ -175,7 +182,7 @@ fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome
             report::refused(app, HANDSHAKE, None, refusal);
             // Without room the client may try again later; otherwise it had better not.
             outcome.overloaded = refusal == Refusal::Overloaded;
-            let pause = if sender.counts_seconds { Duration::ZERO } else { jitter(RETRY_SPREAD) };
+            let pause = sender.advised(jitter(RETRY_SPREAD));
             let again = Advice { interval: Some(pause), ..START_ANEW };
             let advice = if outcome.overloaded { again } else { STOP };
             let (error, advice) = (Some(refusal), Some(advice));

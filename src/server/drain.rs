@@ -13,8 +13,8 @@ use std::{
 };
 
 use hyper::header::HeaderValue;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio::{select, time::sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Connections told to go per second.
 const CLOSES_PER_SECOND: usize = 2_000;
@@ -24,10 +24,13 @@ const RECONNECTS_PER_SECOND: usize = 500;
 const INTERVAL_MAX: Duration = Duration::from_secs(30);
 
 /// The progress of a stop, as connections see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Drain {
     announced: AtomicBool,
-    token: CancellationToken,
+    /// Cancelled when clients are sent away; by `end`, too.
+    begin: CancellationToken,
+    /// Cancelled when the server has ended.
+    end: CancellationToken,
     plan: OnceLock<Plan>,
     told: AtomicUsize,
 }
@@ -41,7 +44,7 @@ pub struct Drained {
     pub open: usize,
     /// Messages that still waited in queues.
     pub unsent: usize,
-    /// From the signal to the end.
+    /// From the signal to the end; zero if it was aborted without one.
     pub elapsed: Duration,
     /// A second signal ended it at once.
     pub aborted: bool,
@@ -65,6 +68,18 @@ impl Plan {
 }
 
 impl Drain {
+    /// A server that serves.
+    pub(crate) fn new() -> Self {
+        let end = CancellationToken::new();
+        Self {
+            announced: AtomicBool::new(false),
+            begin: end.child_token(),
+            end,
+            plan: OnceLock::new(),
+            told: AtomicUsize::new(0),
+        }
+    }
+
     /// Turns `/readyz` to 503 while everything still works.
     pub(crate) fn announce(&self) {
         self.announced.store(true, Ordering::Relaxed);
@@ -78,18 +93,38 @@ impl Drain {
     /// Begins to send `sessions` clients away.
     pub(crate) fn begin(&self, sessions: usize) {
         self.plan.get_or_init(|| Plan::new(sessions));
-        self.token.cancel();
+        self.begin.cancel();
     }
 
     /// Waits until clients are sent away.
     pub(crate) async fn begins(&self) {
-        self.token.cancelled().await;
+        self.begin.cancelled().await;
     }
 
-    /// Once it has begun: waits for this client's turn to go; returns the interval to advise.
-    pub(crate) async fn turn(&self) -> Duration {
+    /// Waits until the server has ended: what still runs stops without a word.
+    pub(crate) async fn ended(&self) {
+        self.end.cancelled().await;
+    }
+
+    /// Ends the server when dropped, so also when [`super::Server::run`] is.
+    pub(crate) fn end_guard(&self) -> DropGuard {
+        self.end.clone().drop_guard()
+    }
+
+    /// Waits until it is this client's turn to go; returns the interval to advise. With many clients
+    /// turns are far apart, so a client is served on until then.
+    pub(crate) async fn sends_away(&self) -> Duration {
+        self.begins().await;
+        // Boxed, because a client that waits for the beginning need not keep the room for a timer.
+        Box::pin(self.turn()).await
+    }
+
+    async fn turn(&self) -> Duration {
         let plan = self.plan.get().copied().unwrap_or_else(|| Plan::new(0));
-        sleep(jitter(plan.closing)).await;
+        select! {
+            () = sleep(jitter(plan.closing)) => {}
+            () = self.ended() => {}
+        }
         self.told.fetch_add(1, Ordering::Relaxed);
         jitter(plan.returning)
     }

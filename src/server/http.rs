@@ -43,12 +43,18 @@ pub(super) struct Http {
 pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor, listener: Listener) {
     loop {
         let accepted = acceptor.accept().await;
-        app.tasks.spawn(serve(Arc::clone(&app), accepted, listener.clone()));
+        let serving = serve(Arc::clone(&app), accepted, listener.clone());
+        match listener {
+            Listener::Main { .. } => app.tasks.spawn(serving),
+            // No stop waits for probes: they are answered until the end.
+            Listener::Admin { .. } => tokio::spawn(serving),
+        };
     }
 }
 
 async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
     let limits = &app.config.limits;
+    let is_main = matches!(listener, Listener::Main { .. });
     let heads = Arc::new(HeadClock::default());
     let deadlines =
         Deadlines { header_timeout: limits.header_timeout, write_timeout: limits.write_timeout };
@@ -71,11 +77,17 @@ async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
         .serve_connection(stream, service)
         .with_upgrades();
     let mut connection = pin!(connection);
+    // A connection that is told to stop before its first request never answers it, and a probe has to
+    // hear that the broker drains.
+    let stop = async { if is_main { app.drain.begins().await } else { app.drain.ended().await } };
     let ended = select! {
         ended = connection.as_mut() => ended,
-        () = app.drain.begins() => {
+        () = stop => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            select! {
+                ended = connection => ended,
+                () = app.drain.ended() => return,
+            }
         }
     };
     if let Err(error) = ended {

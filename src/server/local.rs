@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use tokio::select;
 
 use super::{app::App, clock, dispatch::publish};
 use crate::{
@@ -94,13 +95,17 @@ impl Message {
 
 impl Subscription {
     /// Waits for the next message; `None` when the subscription has ended because its queue
-    /// overflowed. Cancel-safe.
+    /// overflowed, or because the server has. Cancel-safe.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some(frame) = self.ready.pop() {
                 return Some(Message(frame));
             }
-            match self.session.signal(self.generation).await {
+            let ready = select! {
+                ready = self.session.signal(self.generation) => ready,
+                () = self.app.drain.ended() => return None,
+            };
+            match ready {
                 Ready::Messages => {
                     if let Some(mut batch) = self.session.take(self.generation, Take::WRITE) {
                         self.ready.extend(batch.frames().iter().rev().cloned());

@@ -130,14 +130,14 @@ impl Poller {
     /// Waits until there is a reason to answer; `None`: a newer connect has taken over.
     pub(super) async fn wait(&self, app: &App, connect: &Connect) -> Option<Release> {
         let slot = self.hold_slot(app, connect);
-        if slot.is_err() {
-            sleep(connect.delay()).await;
-            return Some(Release::TooManyHolds);
-        }
+        let (hold, due) = match slot {
+            Ok(_) => (connect.hold, Release::Due),
+            Err(()) => (connect.delay(), Release::TooManyHolds),
+        };
         let ready = select! {
             ready = connect.session().signal(connect.generation()) => ready,
-            () = sleep(connect.hold) => return Some(Release::Due),
-            () = app.drain.begins() => return Some(Release::Drain(Box::pin(app.drain.turn()).await)),
+            () = sleep(hold) => return Some(due),
+            pause = app.drain.sends_away() => return Some(Release::Drain(pause)),
         };
         match ready {
             Ready::Superseded => None,
@@ -145,7 +145,7 @@ impl Poller {
             Ready::Messages => {
                 // Lets a burst that has just begun arrive in the same response.
                 yield_now().await;
-                Some(Release::Due)
+                Some(due)
             }
         }
     }

@@ -8,10 +8,8 @@
 //! Source: protocol.md 98-110, 144; RFC 6455.
 
 use std::{
-    future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -61,7 +59,7 @@ pub(super) fn connection(
 ) -> Box<Connection> {
     let now = clock::now();
     Box::new(Connection {
-        quiet_since: now,
+        heard: now,
         // An idle socket, such as Faye's probe while it polls, may stay as long as a session.
         leave: Some((now + app.config.session.max_interval, close::GOING_AWAY)),
         app,
@@ -69,7 +67,7 @@ pub(super) fn connection(
         upgraded,
         binding: None,
         connect: None,
-        pinged: false,
+        pinged: None,
     })
 }
 
@@ -88,7 +86,7 @@ enum Wake {
     Heard(Result<Event, RecvError>),
     Session(Ready),
     Timer,
-    Drain,
+    Drain(Duration),
 }
 
 pub(super) struct Connection {
@@ -98,10 +96,10 @@ pub(super) struct Connection {
     binding: Option<Binding>,
     /// The connect that is held, and when it is answered.
     connect: Option<(Connect, Instant)>,
-    /// The last sign of life, or the ping that asks for the next one.
-    quiet_since: Instant,
-    pinged: bool,
-    /// When a connection that carries no session is closed, and with which code.
+    heard: Instant,
+    /// When the ping was sent that has not been answered.
+    pinged: Option<Instant>,
+    /// When a connection that delivers for no session is closed, and with which code.
     leave: Option<(Instant, u16)>,
 }
 
@@ -118,27 +116,37 @@ impl Connection {
     /// The size of this future, of [`Connection`] and of its session is what an idle client costs, so
     /// whatever is not needed while waiting is boxed.
     pub(super) async fn serve(mut self: Box<Self>) {
+        let app = Arc::clone(&self.app);
         let end = self.run().await;
         self.unbind();
-        Box::pin(self.close(end)).await;
+        select! {
+            () = Box::pin(self.close(end)) => {}
+            () = app.drain.ended() => {}
+        }
     }
 
     async fn run(&mut self) -> End {
         let app = Arc::clone(&self.app);
-        let mut drain = pin!(app.drain.begins());
+        let mut drain = pin!(app.drain.sends_away());
         let mut timer = pin!(sleep_until(self.next_deadline().into()));
         loop {
             let wake = select! {
                 event = self.socket.recv() => Wake::Heard(event),
                 ready = signal(self.binding.as_ref(), self.connect.is_some()) => Wake::Session(ready),
                 () = timer.as_mut() => Wake::Timer,
-                () = drain.as_mut() => Wake::Drain,
+                pause = drain.as_mut() => Wake::Drain(pause),
             };
             let handled = match wake {
                 Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
                 Wake::Heard(event) => Box::pin(self.heard(event)).await,
                 Wake::Timer => Box::pin(self.time_passed()).await,
-                Wake::Drain => return Box::pin(self.drain()).await,
+                Wake::Drain(pause) => {
+                    let farewell = Box::pin(self.drain(pause));
+                    return select! {
+                        end = farewell => end,
+                        () = app.drain.ended() => End::Lost,
+                    };
+                }
             };
             if let Err(end) = handled {
                 return end;
@@ -148,8 +156,7 @@ impl Connection {
     }
 
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {
-        self.quiet_since = clock::now();
-        self.pinged = false;
+        self.is_alive(clock::now());
         match event {
             Ok(Event::Text(text)) => self.text(&text).await,
             Ok(Event::Ping(payload)) => Ok(self.socket.send_pong(&payload).await?),
@@ -186,16 +193,19 @@ impl Connection {
     }
 
     async fn respond(&mut self, outcome: Outcome) -> Result<(), End> {
-        let Outcome { session, opened, disconnected, replies, connect, numbered, .. } = outcome;
+        let Outcome { session, opened, disconnected, replies, mut connect, numbered, .. } = outcome;
         if let Some(session) = session {
             self.bind(session, opened, connect.as_ref());
         }
+        // A connect with a hold replaces the one before, which gets no reply (42).
+        let answered = connect.as_ref().is_some_and(|connect| connect.hold.is_zero());
         if disconnected {
+            if let Some(connect) = connect.take_if(|_| !answered) {
+                self.connect = Some((connect, clock::now()));
+            }
             // Before the reply to the disconnect, or cometd.js does not close its end (81).
             self.answer_connect(Release::Ended(Cause::Client)).await?;
         }
-        // A connect with a hold replaces the one before, which gets no reply (42).
-        let answered = connect.as_ref().is_some_and(|connect| connect.hold.is_zero());
         if answered || !self.is_deliver_only() {
             self.deliver_backlog().await?;
         }
@@ -219,12 +229,20 @@ impl Connection {
         let known = self.binding.as_ref().is_some_and(|bound| bound.session.id() == session.id());
         let generation = match (connect, known) {
             (Some(connect), _) => connect.generation(),
-            (None, true) => return,
+            (None, true) => {
+                if self.leave.is_some() {
+                    self.leave_later();
+                }
+                return;
+            }
             (None, false) => self.app.broker.claim(&session, Carrier::Socket, false, clock::now()),
         };
         let before = self.binding.replace(Binding { session, generation: Some(generation) });
         if let Some(before) = before.filter(|_| opened) {
-            self.app.broker.end(&before.session, Cause::Client);
+            // A session that another connection has taken over is not this one's to end.
+            if before.generation.is_some() {
+                self.app.broker.end(&before.session, Cause::Client);
+            }
             self.connect = None;
         }
         self.leave = None;
@@ -243,6 +261,9 @@ impl Connection {
                 if let Some(binding) = &mut self.binding {
                     binding.generation = None;
                 }
+                // Old clients leave a socket open for ever that they have no more use for
+                // (protocol.md 136).
+                self.leave_later();
                 Ok(())
             }
             Ready::Ended(Cause::Slow | Cause::Limit) => {
@@ -319,31 +340,51 @@ impl Connection {
         if let Some((_, code)) = self.leave.filter(|(at, _)| *at <= now) {
             return Err(End::Close(code, "no session"));
         }
-        let due = self.quiet_since + self.patience();
+        let due = self.silence_ends();
         if now < due {
             return Ok(());
         }
+        // Nobody read while the frames of a slow reader were written, and a message may take longer
+        // than this to arrive: only a client of which there is not a byte is silent.
+        if let Some(event) = self.socket.try_recv().await {
+            return self.heard(event).await;
+        }
+        if self.socket.take_activity() {
+            self.is_alive(now);
+            return Ok(());
+        }
         // Who comes late has not listened meanwhile, such as a process that was stopped: ask again.
-        if !self.pinged || now - due >= OVERSLEPT {
-            self.quiet_since = now;
-            self.pinged = true;
-            return Ok(self.socket.send_ping().await?);
+        if self.pinged.is_some() && now.saturating_duration_since(due) < OVERSLEPT {
+            return Err(End::Close(close::GOING_AWAY, "no answer to a ping"));
         }
-        // The answer may have arrived while a long write was under way.
-        match poll_fn(|cx| Poll::Ready(self.socket.poll_recv(cx))).await {
-            Poll::Ready(event) => self.heard(event).await,
-            Poll::Pending => Err(End::Close(close::GOING_AWAY, "no answer to a ping")),
-        }
+        self.pinged = Some(now);
+        Ok(self.socket.send_ping().await?)
     }
 
-    async fn drain(&mut self) -> End {
-        let app = Arc::clone(&self.app);
-        let pause = app.drain.turn().await;
+    const fn is_alive(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged = None;
+        self.socket.take_activity();
+    }
+
+    /// When a client that stays silent is pinged, or given up.
+    fn silence_ends(&self) -> Instant {
+        let websocket = &self.app.config.transports.websocket;
+        self.pinged.map_or(self.heard + websocket.ping, |at| at + websocket.pong_timeout)
+    }
+
+    async fn drain(&mut self, pause: Duration) -> End {
         // Best effort: whoever cannot be told finds out when the socket closes.
         if self.deliver_backlog().await.is_ok() {
             let _: Result<(), End> = self.answer_connect(Release::Drain(pause)).await;
         }
         End::Close(close::GOING_AWAY, "server is stopping")
+    }
+
+    /// Gives a connection that delivers for no session as long as a session lives without one.
+    fn leave_later(&mut self) {
+        let at = clock::now() + self.app.config.session.max_interval;
+        self.leave = Some((at, close::GOING_AWAY));
     }
 
     /// Gives the session up because it has ended; without another the connection goes too.
@@ -383,17 +424,10 @@ impl Connection {
         self.binding.as_ref().is_some_and(|binding| binding.session.is_deliver_only())
     }
 
-    /// How long the client may be quiet before it is pinged, or closed (protocol.md 144).
-    fn patience(&self) -> Duration {
-        let websocket = &self.app.config.transports.websocket;
-        if self.pinged { websocket.pong_timeout } else { websocket.ping }
-    }
-
     fn next_deadline(&self) -> Instant {
-        let heartbeat = self.quiet_since + self.patience();
         let connect = self.connect.as_ref().map(|(_, due)| *due);
         let leave = self.leave.map(|(at, _)| at);
-        [connect, leave].into_iter().flatten().fold(heartbeat, Instant::min)
+        [connect, leave].into_iter().flatten().fold(self.silence_ends(), Instant::min)
     }
 
     /// Moves the timer only if it would fire too late: one that fires early looks and sleeps on.

@@ -94,6 +94,8 @@ pub struct Socket<S> {
     /// As in [`Negotiated::deflate_bytes_max`]; `None` without permessage-deflate.
     deflate_bytes_max: Option<usize>,
     write_timeout: Duration,
+    /// Bytes have come since this was last asked.
+    active: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
@@ -103,7 +105,13 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
         let mut decoder = Decoder::new(options.limits, options.deflate.is_some());
         decoder.feed(read_ahead);
         let deflate_bytes_max = options.deflate.as_ref().map(|agreed| agreed.deflate_bytes_max);
-        Self { stream, decoder, deflate_bytes_max, write_timeout: options.write_timeout }
+        Self {
+            stream,
+            decoder,
+            deflate_bytes_max,
+            write_timeout: options.write_timeout,
+            active: false,
+        }
     }
 
     /// Waits for the next event. Cancel-safe. Pings are not answered here.
@@ -122,7 +130,22 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
             }
             let decoder = &mut self.decoder;
             ready!(read_some(&mut self.stream, cx, |bytes| decoder.feed(bytes)))?;
+            self.active = true;
         }
+    }
+
+    /// The next event if it is there already.
+    pub async fn try_recv(&mut self) -> Option<Result<Event, RecvError>> {
+        poll_fn(|cx| match self.poll_recv(cx) {
+            Poll::Ready(event) => Poll::Ready(Some(event)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    /// Whether bytes have come since the last call, be it the beginning of a message only.
+    pub const fn take_activity(&mut self) -> bool {
+        std::mem::replace(&mut self.active, false)
     }
 
     /// Writes deliveries, up to 64 in one system call, deflated where that was agreed and pays.
