@@ -75,8 +75,7 @@ pub struct Server {
     pub drain_timeout: Duration,
 }
 
-/// A way to carry Bayeux messages; the wire names are `websocket`, `long-polling` and
-/// `callback-polling`.
+/// A way to carry Bayeux messages; [`Transport::name`] is its name on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// RFC 6455, one Bayeux batch per text message.
@@ -85,6 +84,12 @@ pub enum Transport {
     LongPolling,
     /// GET requests answered by JavaScript (JSONP).
     CallbackPolling,
+    /// A response without an end in the format of the browser's `EventSource`.
+    EventSource,
+    /// A response without an end, one JSON array a line.
+    Streaming,
+    /// A page without an end whose scripts call its parent.
+    Iframe,
 }
 
 /// `[transports]`: which transports are offered and how they behave.
@@ -96,6 +101,8 @@ pub struct Transports {
     pub callback_polling: CallbackPolling,
     /// Settings of `websocket`.
     pub websocket: WebSocket,
+    /// Settings of `eventsource`, `streaming` and `iframe`.
+    pub streaming: Streaming,
 }
 
 /// `[transports.callback_polling]`.
@@ -121,6 +128,13 @@ pub struct WebSocket {
     pub protocol: String,
     /// True: a socket serves only sessions whose handshake it carried itself.
     pub handshake_per_connection: bool,
+}
+
+/// `[transports.streaming]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streaming {
+    /// Silence after which an open response gets a few bytes without meaning.
+    pub heartbeat: Duration,
 }
 
 /// `[session]`: the life of a session.
@@ -345,6 +359,9 @@ impl Transport {
             Self::WebSocket => "websocket",
             Self::LongPolling => "long-polling",
             Self::CallbackPolling => "callback-polling",
+            Self::EventSource => "eventsource",
+            Self::Streaming => "streaming",
+            Self::Iframe => "iframe",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The asynchronous shell: sockets in, responses and frames out.
 //!
 //! What decides lives in [`crate::broker`]; here is what waits. A connection is accepted
-//! ([`listen`]), speaks HTTP (`http`), is routed (`route`) to a poll (`polling`) or becomes a
-//! WebSocket ([`websocket`]); all of them hand their messages to `dispatch`.
+//! ([`listen`]), speaks HTTP (`http`), is routed (`route`) to a poll (`polling`), a stream
+//! (`streaming`) or becomes a WebSocket ([`websocket`]); all of them hand their messages to `dispatch`.
 //! [`Server::run`] takes its sockets and its signals as arguments, so tests bring their own.
 
 mod app;
@@ -15,6 +15,7 @@ mod local;
 mod polling;
 mod report;
 mod route;
+mod streaming;
 
 pub mod admin;
 pub mod clock;

@@ -113,6 +113,11 @@ impl Broker {
         self.core.session(client_id).map_or(0, |session| session.queued())
     }
 
+    /// Whether a stream of the session is open.
+    pub fn is_streamed(&self, client_id: &str) -> bool {
+        self.core.session(client_id).is_some_and(|session| session.is_streamed())
+    }
+
     /// Waits until a session has gone.
     ///
     /// # Panics

@@ -16,9 +16,11 @@ use crate::deadline::{QUIET, soon};
 
 mod request;
 mod response;
+mod stream;
 
 pub use request::Request;
 pub use response::{Header, Response};
+pub use stream::Stream;
 
 /// One TCP connection to the broker, kept alive between requests.
 #[derive(Debug)]

@@ -54,6 +54,8 @@ pub struct Message<'a> {
     /// `supportedConnectionTypes`. `None` if absent, not an array of texts, or longer than any
     /// client's.
     pub connection_types: Option<Vec<Cow<'a, str>>>,
+    /// `connectionType` of a connect. `None` if absent or not a text.
+    pub connection_type: Option<Cow<'a, str>>,
     /// Fields unknown to the protocol, which subscribers get: unescaped names, no two alike, and
     /// raw values.
     ///

@@ -26,6 +26,15 @@ pub enum Carrier {
     Poll,
     /// A WebSocket, which needs no held connect to deliver.
     Socket,
+    /// An HTTP response without an end, which is a held connect itself.
+    Stream,
+}
+
+impl Carrier {
+    /// Whether it delivers by itself, so that no response of a request may take the queue away.
+    const fn flows(self) -> bool {
+        matches!(self, Self::Socket | Self::Stream)
+    }
 }
 
 /// Why a carrier was woken.
@@ -211,7 +220,7 @@ impl Mailbox {
     pub(super) fn take(&mut self, owner: Option<Generation>, take: Take) -> Option<Vec<Frame>> {
         let entitled = match owner {
             Some(owner) => owner == self.owner,
-            None => self.carrier != Carrier::Socket && !self.deliver_only,
+            None => !self.carrier.flows() && !self.deliver_only,
         };
         let acknowledges = self.unacknowledged.is_some();
         if !entitled || acknowledges || !self.available() || self.ended.is_some() {
@@ -296,6 +305,16 @@ impl Mailbox {
         self.wake()
     }
 
+    /// Whether only connect replies deliver, with numbers.
+    pub(super) const fn acknowledges(&self) -> bool {
+        self.unacknowledged.is_some()
+    }
+
+    /// What kind of connection delivers now.
+    pub(super) const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
     pub(super) const fn deliver_only(&self) -> bool {
         self.deliver_only
     }
@@ -319,7 +338,7 @@ impl Mailbox {
 
     /// Whether the queue is left to the response of a request that is in progress.
     fn held_off(&self) -> bool {
-        self.requests > 0 && self.carrier != Carrier::Socket && !self.deliver_only
+        self.requests > 0 && !self.carrier.flows() && !self.deliver_only
     }
 
     fn wake(&mut self) -> Option<Waker> {

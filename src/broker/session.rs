@@ -157,6 +157,19 @@ impl Session {
         self.mailbox.lock().deliver_only()
     }
 
+    /// Whether the client acknowledges what it gets, so that only connect replies may deliver
+    /// (protocol.md 124).
+    #[must_use]
+    pub fn acknowledges(&self) -> bool {
+        self.mailbox.lock().acknowledges()
+    }
+
+    /// Whether an HTTP stream is open that delivers (protocol.md 138).
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.mailbox.lock().carrier() == Carrier::Stream
+    }
+
     /// Number of messages that wait, without those in a carrier's hands.
     #[must_use]
     pub fn queued(&self) -> usize {

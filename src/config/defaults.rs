@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Admin, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp, Queue, SameSite,
-    Server, Session, Transport, Transports, WebSocket,
+    Server, Session, Streaming, Transport, Transports, WebSocket,
 };
 
 impl Default for Server {
@@ -37,6 +37,7 @@ impl Default for Transports {
                 protocol: String::new(),
                 handshake_per_connection: false,
             },
+            streaming: Streaming { heartbeat: Duration::from_secs(25) },
         }
     }
 }

@@ -111,6 +111,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { name: "transports", doc: "Which transports are offered and how they behave." },
     Section { name: "transports.callback_polling", doc: "JSONP, for browsers without CORS." },
     Section { name: "transports.websocket", doc: "WebSocket connections." },
+    Section {
+        name: "transports.streaming",
+        doc: "Responses without an end: `eventsource`, `streaming` and `iframe`.",
+    },
     Section { name: "session", doc: "The life of a session." },
     Section {
         name: "session.queue",
@@ -266,9 +270,14 @@ fn transports() -> Vec<Setting<Config>> {
                     ("websocket", Transport::WebSocket),
                     ("long-polling", Transport::LongPolling),
                     ("callback-polling", Transport::CallbackPolling),
+                    ("eventsource", Transport::EventSource),
+                    ("streaming", Transport::Streaming),
+                    ("iframe", Transport::Iframe),
                 ]),
             },
-            "Offered transports, in the order of the handshake reply. `callback-polling` is JSONP.",
+            "Offered transports, in the order of the handshake reply. `callback-polling` is JSONP. \
+             `eventsource`, `streaming` (a JSON array a line) and `iframe` (a script a line) are \
+             responses that never end; their requests go by POST, so enable `long-polling` too.",
         ),
         Setting::new(
             "transports.callback_polling.parameter",
@@ -319,6 +328,14 @@ fn transports() -> Vec<Setting<Config>> {
             Flag,
             "Ties a session to the socket of its handshake. Breaks page reload and the switch \
              between transports; a proxy that checks each socket may want it.",
+        ),
+        Setting::new(
+            "transports.streaming.heartbeat",
+            |c| &mut c.transports.streaming.heartbeat,
+            Span(100, 3_600_000),
+            "Silence after which a few bytes are sent, so that no proxy takes the connection for \
+             dead and a client that is gone is noticed. Keep it below the idle timeout of every \
+             proxy on the way, commonly 60 s.",
         ),
     ]
 }

@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame as HttpFrame, SizeHint};
 
-use super::{connect::Connect, files::FileBody};
+use super::{connect::Connect, files::FileBody, streaming::Stream};
 use crate::broker::Batch;
 
 /// A response body.
@@ -24,6 +24,8 @@ pub(super) enum Body {
     Whole(Option<Rope>),
     /// A static file, in chunks.
     File(FileBody),
+    /// Messages as they come.
+    Stream(Stream),
 }
 
 /// See the module documentation.
@@ -99,7 +101,7 @@ impl Body {
 }
 
 /// Appends JSON with U+2028 and U+2029 escaped: before ES2019 they end a line of script.
-fn append_for_script(out: &mut Vec<u8>, json: &[u8]) {
+pub(super) fn append_for_script(out: &mut Vec<u8>, json: &[u8]) {
     let mut rest = json;
     while let Some(at) = memchr::memmem::find(rest, b"\xE2\x80") {
         let (before, from) = rest.split_at(at);
@@ -116,6 +118,18 @@ fn append_for_script(out: &mut Vec<u8>, json: &[u8]) {
 }
 
 impl Rope {
+    /// Deliveries between `head` and `tail`.
+    pub(super) fn line(head: &'static [u8], batch: Batch, tail: &'static [u8]) -> Self {
+        Self::new(Bytes::from_static(head), Some(batch), Bytes::from_static(tail), None)
+    }
+
+    /// Text into which the deliveries of `batch` were copied.
+    pub(super) fn copy(text: Vec<u8>, batch: Batch) -> Self {
+        let mut rope = Self::from(Bytes::from(text));
+        (rope.batch, rope.spliced) = (Some(batch), false);
+        rope
+    }
+
     fn new(head: Bytes, batch: Option<Batch>, tail: Bytes, connect: Option<Connect>) -> Self {
         let frames = batch.as_ref().map(Batch::frames).unwrap_or_default();
         let objects: usize = frames.iter().map(|frame| frame.object().len()).sum();
@@ -183,6 +197,12 @@ impl Buf for Rope {
     }
 }
 
+impl From<Bytes> for Rope {
+    fn from(text: Bytes) -> Self {
+        Self::new(text, None, Bytes::new(), None)
+    }
+}
+
 impl Default for Body {
     fn default() -> Self {
         Self::Whole(None)
@@ -211,9 +231,12 @@ impl HttpBody for Body {
     ) -> Poll<Option<io::Result<HttpFrame<Rope>>>> {
         match self.get_mut() {
             Self::Whole(rope) => Poll::Ready(rope.take().map(|rope| Ok(HttpFrame::data(rope)))),
-            Self::File(file) => Pin::new(file)
-                .poll_frame(cx)
-                .map_ok(|frame| frame.map_data(|chunk| Rope::new(chunk, None, Bytes::new(), None))),
+            Self::File(file) => {
+                Pin::new(file).poll_frame(cx).map_ok(|frame| frame.map_data(Rope::from))
+            }
+            Self::Stream(stream) => {
+                stream.poll_next(cx).map(|rope| rope.map(|rope| Ok(HttpFrame::data(rope))))
+            }
         }
     }
 
@@ -221,6 +244,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(rope) => rope.is_none(),
             Self::File(file) => file.is_end_stream(),
+            Self::Stream(_) => false,
         }
     }
 
@@ -230,6 +254,7 @@ impl HttpBody for Body {
                 SizeHint::with_exact(rope.as_ref().map_or(0, |rope| rope.remaining as u64))
             }
             Self::File(file) => file.size_hint(),
+            Self::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -73,6 +73,10 @@ impl Connect {
         &self.session
     }
 
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     pub(super) const fn generation(&self) -> Generation {
         self.generation
     }
@@ -171,6 +175,24 @@ pub(super) fn regular_advice(app: &App, interval: Duration) -> Advice {
         max_interval: None,
         multiple_clients: false,
     }
+}
+
+/// Answers a connect that came by POST while a stream of its session is open: the stream is the
+/// connect that is held, so the next one is due only after another hold (protocol.md 138).
+pub(super) fn write_streamed_reply(app: &App, id: Option<&str>, out: &mut Vec<u8>) {
+    let advice = Advice {
+        interval: Some(app.config.session.timeout),
+        timeout: Some(Duration::ZERO),
+        ..regular_advice(app, Duration::ZERO)
+    };
+    let (channel, advice) = (Some("/meta/connect"), Some(advice));
+    Reply { channel, id, successful: true, advice, ..Reply::default() }.write(out);
+}
+
+/// Answers a stream's request for a session that the broker does not know (protocol.md 37).
+pub(super) fn write_unknown_reply(out: &mut Vec<u8>) {
+    let (channel, advice) = (Some("/meta/connect"), Some(START_ANEW));
+    Reply { channel, error: Some(Refusal::SessionUnknown), advice, ..Reply::default() }.write(out);
 }
 
 /// Tells a client whose session is gone to handshake again (protocol.md 37).

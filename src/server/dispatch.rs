@@ -12,7 +12,9 @@ use tokio::task::yield_now;
 use super::{
     app::App,
     clock,
-    connect::{Connect, ConnectRequest, Release, START_ANEW, STOP, regular_advice},
+    connect::{
+        Connect, ConnectRequest, Release, START_ANEW, STOP, regular_advice, write_streamed_reply,
+    },
     cookie::Presented,
     drain::jitter,
     report,
@@ -26,6 +28,7 @@ use crate::{
         Batch, Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published,
         RequestGuard, Session, SessionId, Wakes,
     },
+    config::Transport,
 };
 
 /// Who sends a batch, and how.
@@ -275,6 +278,12 @@ impl Turn<'_, '_> {
     }
 
     fn connect(&mut self, session: &Arc<Session>) {
+        let carrier = self.sender.carrier;
+        if carrier == Carrier::Poll && session.is_streamed() && self.is_of_a_stream() {
+            self.separate();
+            let id = self.message.id.echo();
+            return write_streamed_reply(self.app, id, &mut self.outcome.replies);
+        }
         let advice = self.message.advice.unwrap_or_default();
         let acknowledged = match RequestExt::read(self.message.ext).ack {
             Some(AckRequest::UpTo(number)) => Some(number),
@@ -287,13 +296,12 @@ impl Turn<'_, '_> {
             acknowledged,
             counts_seconds: self.sender.counts_seconds,
         };
-        let carrier = self.sender.carrier;
         let mut connect = Connect::begin(self.app, session, carrier, request);
         // Over HTTP only a connect alone in its request is held (protocol.md 38); a WebSocket whose
         // queue has something answers at once as well (39).
         let may_hold = match carrier {
             Carrier::Socket => session.queued() == 0,
-            Carrier::Poll | Carrier::None => self.lone_connect,
+            Carrier::Poll | Carrier::Stream | Carrier::None => self.lone_connect,
         };
         if !may_hold {
             connect.hold = Duration::ZERO;
@@ -304,6 +312,13 @@ impl Turn<'_, '_> {
             self.outcome.numbered = numbered.or_else(|| self.outcome.numbered.take());
         }
         self.outcome.connect = Some(connect);
+    }
+
+    /// Whether the client of a connect relies on a stream; one that polls has given its stream up.
+    fn is_of_a_stream(&self) -> bool {
+        let streams = [Transport::EventSource, Transport::Streaming, Transport::Iframe];
+        let name = self.message.connection_type.as_deref();
+        name.is_some_and(|name| streams.iter().any(|stream| stream.name() == name))
     }
 
     fn each_subscription(&mut self, session: &Arc<Session>, subscribe: bool) {

@@ -16,7 +16,7 @@ use tokio::{select, task::yield_now, time::sleep};
 use super::{
     app::App,
     body::Body,
-    connect::{Connect, Release},
+    connect::{Connect, Release, write_streamed_reply},
     cookie::{Occasion, Presented},
     dispatch::{Outcome, Sender, dispatch},
     forwarded::Scheme,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     bayeux::{Message, parse_batch},
-    broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Take},
+    broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take},
 };
 
 /// Who polls.
@@ -119,9 +119,22 @@ impl Poller {
     }
 
     /// Answers a held connect; `None` for the reason: a newer connect has taken over.
-    pub(super) fn release(self, mut connect: Connect, release: Option<Release>) -> Answer {
-        let Some(release) = release else { return superseded() };
+    ///
+    /// One that a stream of its own client has taken over is answered like those that come later.
+    pub(super) fn release(
+        self,
+        app: &App,
+        mut connect: Connect,
+        release: Option<Release>,
+    ) -> Answer {
         let mut reply = Vec::new();
+        let Some(release) = release else {
+            if !connect.session().is_streamed() {
+                return superseded();
+            }
+            write_streamed_reply(app, connect.id(), &mut reply);
+            return self.answer(false, None, &reply, Some(connect));
+        };
         let numbered = connect.write_reply(release, &mut reply);
         let batch = numbered.or_else(|| connect.session().take(connect.generation(), Take::ALL));
         self.answer(false, batch, &reply, Some(connect))
@@ -129,10 +142,10 @@ impl Poller {
 
     /// Waits until there is a reason to answer; `None`: a newer connect has taken over.
     pub(super) async fn wait(&self, app: &App, connect: &Connect) -> Option<Release> {
-        let slot = self.hold_slot(app, connect);
+        let slot = hold_slot(app, connect.session(), &self.cookies);
         let (hold, due) = match slot {
             Ok(_) => (connect.hold, Release::Due),
-            Err(()) => (connect.delay(), Release::TooManyHolds),
+            Err(TooManyHolds) => (connect.delay(), Release::TooManyHolds),
         };
         let ready = select! {
             ready = connect.session().signal(connect.generation()) => ready,
@@ -150,16 +163,6 @@ impl Poller {
         }
     }
 
-    /// Counts the hold for its browser; `Err` if it has too many.
-    fn hold_slot(&self, app: &App, connect: &Connect) -> Result<Option<HoldSlot>, ()> {
-        match connect.session().browser().filter(|_| self.cookies.any) {
-            Some(browser) => {
-                app.broker.hold_for(browser, connect.session().id()).map(Some).ok_or(())
-            }
-            None => Ok(None),
-        }
-    }
-
     fn answer(
         &self,
         handshake: bool,
@@ -173,6 +176,22 @@ impl Poller {
             None => Body::messages(&[], batch, replies, connect),
         };
         Answer::from(body)
+    }
+}
+
+/// A browser holds as many connects already as it may (protocol.md 75).
+#[derive(Debug)]
+pub(super) struct TooManyHolds;
+
+/// Counts a hold for the browser that presents `cookies`.
+pub(super) fn hold_slot(
+    app: &App,
+    session: &Session,
+    cookies: &Presented,
+) -> Result<Option<HoldSlot>, TooManyHolds> {
+    match session.browser().filter(|_| cookies.any) {
+        Some(browser) => app.broker.hold_for(browser, session.id()).map(Some).ok_or(TooManyHolds),
+        None => Ok(None),
     }
 }
 

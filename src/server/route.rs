@@ -27,7 +27,7 @@ use super::{
     http::Http,
     origin::{self, RequestKind, Verdict},
     polling::{Answer, Polled, Poller},
-    report,
+    report, streaming,
     websocket::upgrade,
 };
 use crate::config::Transport;
@@ -54,7 +54,7 @@ impl Held {
     pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
         let release = self.poller.wait(app, &self.connect).await;
         let Self { dress, poller, connect } = *self;
-        dress.put_on(poller.release(connect, release))
+        dress.put_on(poller.release(app, connect, release))
     }
 }
 
@@ -76,7 +76,10 @@ pub(super) async fn respond(
         Method::GET if upgrade::is_upgrade(request.headers()) => {
             Routed::Ready(upgrade::respond(http, request, scheme))
         }
-        Method::GET => script(&http.app, &request, scheme).await,
+        Method::GET => match streaming::respond(&http.app, &request, scheme) {
+            Some(response) => Routed::Ready(response),
+            None => script(&http.app, &request, scheme).await,
+        },
         Method::OPTIONS => {
             Routed::Ready(match http.app.origins.preflight(request.headers(), scheme) {
                 Ok(response) => no_store(response.map(|()| Body::default())),
@@ -274,7 +277,7 @@ async fn elsewhere(
 }
 
 /// A callback is what may stand before a parenthesis in script, and nothing else.
-fn is_callback(name: &str) -> bool {
+pub(super) fn is_callback(name: &str) -> bool {
     let is_identifier = |part: &str| {
         let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '$';
         part.starts_with(letter) && part.chars().all(|c| letter(c) || c.is_ascii_digit())
@@ -283,7 +286,7 @@ fn is_callback(name: &str) -> bool {
 }
 
 /// What every Bayeux response carries, lest a proxy cache or hold it back (protocol.md 141).
-fn no_store(mut response: Response<Body>) -> Response<Body> {
+pub(super) fn no_store(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -308,7 +311,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// nginx's word for "pass it on as it comes".
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// CometD's bound (protocol.md 95).
-const CALLBACK_BYTES_MAX: usize = 64;
+pub(super) const CALLBACK_BYTES_MAX: usize = 64;
 /// Colon, space and line end of a header line.
 const HEADER_PUNCTUATION: usize = 4;
 

@@ -147,11 +147,12 @@ pub const ITEMS: &[Item] = &[
     item(135, Must, "Unknown `ext` is ignored and not repeated"),
     item(136, Must, "All client generations are served at once"),
     item(137, Should, "Faye's clients"),
-    item(138, May, "Faye's further transports"),
+    item(138, May, "Faye's `eventsource`"),
     item(139, Should, "Replies keep CometD's dialect, not Faye's"),
     item(140, Must, "`advice.interval` is 0 when calm"),
     item(141, Must, "Responses forbid caching and buffering"),
     item(142, Must, "Empty cookies, `Connection: close`, chunked bodies and charsets are accepted"),
     item(143, Must, "All transports share one URL"),
     item(144, Should, "A silent peer is pinged, and closed if it stays silent"),
+    item(150, May, "Streams: `streaming` and `iframe`, and what holds for `eventsource` too"),
 ];

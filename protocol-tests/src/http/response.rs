@@ -75,9 +75,9 @@ impl Response {
     }
 }
 
-/// Reads one response from the front of `bytes`: the response and its length, or `None` while it
-/// is incomplete.
-pub(super) fn parse(bytes: &[u8]) -> Option<(Response, usize)> {
+/// Reads the head of a response from the front of `bytes`: a response without its body and the
+/// length of the head, or `None` while it is incomplete.
+pub(super) fn parse_head(bytes: &[u8]) -> Option<(Response, usize)> {
     let head_length = find(bytes, b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..head_length]).expect("a response head in UTF-8");
     let mut lines = head.split("\r\n");
@@ -89,7 +89,14 @@ pub(super) fn parse(bytes: &[u8]) -> Option<(Response, usize)> {
         .map(|line| line.split_once(':').unwrap_or_else(|| panic!("not a header: {line:?}")))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    let mut response = Response { status, headers, body: Vec::new() };
+    Some((Response { status, headers, body: Vec::new() }, head_length))
+}
+
+/// Reads one response from the front of `bytes`: the response and its length, or `None` while it
+/// is incomplete.
+pub(super) fn parse(bytes: &[u8]) -> Option<(Response, usize)> {
+    let (mut response, head_length) = parse_head(bytes)?;
+    let status = response.status;
     let rest = &bytes[head_length..];
     let body_length = if status < 200 || status == 204 || status == 304 {
         0
@@ -124,7 +131,7 @@ fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 

@@ -23,8 +23,8 @@ pub(super) enum Field {
     Advice,
     Subscription,
     SupportedConnectionTypes,
-    /// Ignored (protocol.md 44), as are all that follow.
     ConnectionType,
+    /// Ignored, as are all that follow.
     Version,
     MinimumVersion,
     Successful,
@@ -77,8 +77,8 @@ impl<'a> Message<'a> {
                     Texts::TooMany | Texts::Odd => None,
                 }
             }
-            Field::ConnectionType
-            | Field::Version
+            Field::ConnectionType => self.connection_type = json::text(value),
+            Field::Version
             | Field::MinimumVersion
             | Field::Successful
             | Field::Error
