@@ -3,7 +3,7 @@
 //! It knows `Content-Length` and chunked bodies and nothing else: no redirects, no cookies, no
 //! retries. What the broker wrote is what the test sees.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -61,6 +61,21 @@ impl Connection {
     /// Sends raw bytes; a connection that the broker has closed meanwhile is no failure.
     pub async fn send_even_if_closed(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = soon("room to write", self.stream.write_all(bytes.as_ref())).await;
+    }
+
+    /// Sends raw bytes; false once the connection is of no use any more.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        soon("room to write", self.stream.write_all(bytes)).await.is_ok()
+    }
+
+    /// The next response if it comes within `limit`.
+    pub async fn response_within(&mut self, limit: Duration) -> Option<Response> {
+        timeout(limit, self.response_or_end()).await.ok().flatten()
+    }
+
+    /// Whether the broker ends this connection within `limit`.
+    pub async fn ended_within(&mut self, limit: Duration) -> bool {
+        timeout(limit, async { while self.fill().await {} }).await.is_ok()
     }
 
     /// Ends the sending side and goes on reading.

@@ -1,0 +1,102 @@
+//! T1: bodies far over the limit, declared or not.
+
+use std::{net::SocketAddr, time::Duration};
+
+use protocol_tests::{
+    bayeux::{Polling, publish, published},
+    http::{Connection, Request},
+};
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::siege::Siege;
+
+fn post() -> Request {
+    Request::new("POST", "/cometd").header("Content-Type", "application/json")
+}
+
+/// Sends `head` and then bytes without end; returns how many were taken before the connection ended.
+async fn flood(address: SocketAddr, head: Request, piece: Vec<u8>, most: usize) -> (u16, usize) {
+    let mut connection = Connection::open(address).await;
+    connection.send(head.bytes()).await;
+    let mut sent = 0;
+    while sent < most && connection.try_send(&piece).await {
+        sent += piece.len();
+    }
+    let response = connection.response_or_end().await;
+    // A reset may overtake the response, because nobody reads the rest of the flood.
+    (response.map_or(413, |response| response.status), sent)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn huge_bodies_are_refused_before_they_are_stored() {
+    let siege = Siege::begin(&[]).await;
+    let start = Instant::now();
+    let mut declared = Connection::open(siege.address()).await;
+    declared.send(post().header("Content-Length", "100000000").bytes()).await;
+    assert_eq!(declared.response().await.status, 413);
+    println!("413 after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(declared.closed().await, b"");
+
+    const MOST: usize = 50 << 20;
+    let mut floods = JoinSet::new();
+    for number in 0..8 {
+        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        let (head, piece) = match number % 2 {
+            0 => (post().header("Transfer-Encoding", "chunked"), chunk),
+            _ => (post().header("Content-Length", "52428800"), vec![b' '; 0x10000]),
+        };
+        floods.spawn(flood(siege.address(), head, piece, MOST));
+    }
+    while let Some(flood) = floods.join_next().await {
+        let (status, sent) = flood.expect("no panic");
+        assert_eq!(status, 413);
+        assert!(sent < MOST, "all of it was read");
+    }
+    siege.end("T1 bodies", 32).await;
+}
+
+#[tokio::test]
+async fn a_body_of_just_the_limit_passes() {
+    let siege = Siege::begin(&["limits.message_size=64KiB"]).await;
+    let mut session = Polling::connected(siege.address()).await;
+    let empty = session.request(publish("3", "/a", "")).bytes();
+    let envelope = empty.len() - empty.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0) - 4;
+    for (over, status) in [(-1, 200), (0, 200), (1, 413)] {
+        let length = 65_536 - envelope as i64 + over;
+        let message = publish("3", "/a", "x".repeat(length as usize));
+        let response = session.post(message).await;
+        assert_eq!(response.status, status, "{over} over the limit");
+        if status == 200 {
+            assert_eq!(response.messages(), [published("3", "/a")]);
+        }
+    }
+    siege.end("T1 limit", 16).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_dribble_are_not_waited_for() {
+    let siege = Siege::begin(&["limits.body_timeout=1s"]).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..100 {
+        let address = siege.address();
+        clients.spawn(async move {
+            let mut connection = Connection::open(address).await;
+            connection.send(post().header("Content-Length", "1000").bytes()).await;
+            let start = Instant::now();
+            // A byte every 100 ms: far too slow, never silent.
+            while connection.try_send(b" ").await && start.elapsed() < Duration::from_secs(4) {
+                if let Some(response) = connection.response_within(Duration::from_millis(100)).await
+                {
+                    assert_eq!(response.status, 408);
+                    break;
+                }
+            }
+            start.elapsed()
+        });
+    }
+    let slowest = clients.join_all().await.into_iter().max().unwrap_or_default();
+    println!("the slowest was closed after {slowest:?}");
+    assert!(slowest < Duration::from_millis(2500), "{slowest:?}");
+    siege.end("T2 slow bodies", 16).await;
+}
