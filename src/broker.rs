@@ -6,10 +6,10 @@
 //! thousands of seeded histories against it.
 //!
 //! - [`Session`] is a locked struct without a task of its own; whoever holds a connection takes from
-//!   its [`mailbox`].
-//! - [`topic`] is one channel name or pattern with its subscribers and its publish order.
+//!   its `mailbox`.
+//! - `topic` is one channel name or pattern with its subscribers and its publish order.
 //! - [`Delivery`] carries published frames to every matching mailbox.
-//! - [`expiry`] ends sessions whose clients stay away.
+//! - `expiry` ends sessions whose clients stay away.
 
 mod ack;
 mod browser;

@@ -1,7 +1,7 @@
 //! The log: one line per event on standard error.
 //!
 //! Text for people, JSON for machines; the fields are the same. Text that clients chose is escaped,
-//! so one event is one line whatever they send ([`line`]). What clients can cause is thinned out by
+//! so one event is one line whatever they send (`line`). What clients can cause is thinned out by
 //! [`Sampler`]. What must never be logged (clientIds, cookies, payloads) is up to the callers.
 //! Source: docs/operations.md, section on the log.
 
