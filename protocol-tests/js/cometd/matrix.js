@@ -3,6 +3,7 @@
 
 import { clientFactory } from "../lib/cometd_client.js";
 import { about, Broker, checkEnd } from "../lib/kit.js";
+import { acknowledgeChecks } from "./acknowledge.js";
 import { deliveryChecks } from "./delivery.js";
 import { networkChecks } from "./network.js";
 import { sessionChecks } from "./session.js";
@@ -15,6 +16,7 @@ export async function matrix(generation, transport) {
   const kit = { broker: await Broker.start(), client, transport };
   sessionChecks(kit);
   deliveryChecks(kit);
+  acknowledgeChecks(kit);
   networkChecks(kit);
   checkEnd(kit.broker);
 }
