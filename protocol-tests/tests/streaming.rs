@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bayeuxd::config::{Config, Transport};
 use protocol_tests::{
-    bayeux::{Polling, Socket, deliveries, delivery, disconnect, handshake, publish, published},
+    bayeux::{
+        Polling, Socket, connect, deliveries, delivery, disconnect, handshake, publish, published,
+        subscribe,
+    },
     broker::Broker,
     deadline::until,
     http::{self, Request, Stream},
@@ -140,6 +143,21 @@ async fn p138_a_connect_is_answered_at_once_while_the_stream_is_open() {
         assert_eq!(replies, [streamed("5"), published("6", "/a")], "deliveries go by the stream");
         assert!(stream.until("1}").await.contains("\"data\":1"));
     }
+}
+
+#[tokio::test]
+async fn p138_the_first_connect_does_not_take_over_whatever_its_type() {
+    let broker = broker().await;
+    let mut session = Polling::handshake(broker.address).await;
+    let mut stream = open(&session, Transport::EventSource).await;
+    stream.opened().await;
+    let replies = session.send(json!([connect("2"), subscribe("3", "/a")])).await;
+    assert_eq!(replies[0], streamed("2"));
+    session.publish("/a", 1).await;
+    assert!(stream.until("\n\n").await.contains("\"data\":1"));
+    let mut held = session.begin(json!([connect("4")])).await;
+    assert_eq!(stream.rest().await, "", "the second one means it");
+    assert_eq!(held.messages().await.len(), 1);
 }
 
 #[tokio::test]

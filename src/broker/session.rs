@@ -256,8 +256,8 @@ impl Session {
         self.created
     }
 
-    /// Marks the session connected; true the first time.
-    pub(super) fn set_connected(&self) -> bool {
+    /// Marks the session connected, for a connect that takes nothing over; true the first time.
+    pub fn set_connected(&self) -> bool {
         !self.connected.swap(true, Ordering::Relaxed)
     }
 

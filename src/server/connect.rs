@@ -69,6 +69,21 @@ impl Connect {
         }
     }
 
+    /// Takes `session` over for a stream, which no message asks for: the client's first connect is
+    /// still to come.
+    pub(super) fn of_stream(app: &Arc<App>, session: &Arc<Session>) -> Self {
+        let generation = app.broker.claim(session, Carrier::Stream, true, clock::now());
+        Self {
+            app: Arc::clone(app),
+            session: Arc::clone(session),
+            generation,
+            id: None,
+            interval: app.config.session.interval,
+            counts_seconds: false,
+            hold: Duration::ZERO,
+        }
+    }
+
     pub(super) const fn session(&self) -> &Arc<Session> {
         &self.session
     }

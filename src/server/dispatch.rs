@@ -279,7 +279,11 @@ impl Turn<'_, '_> {
 
     fn connect(&mut self, session: &Arc<Session>) {
         let carrier = self.sender.carrier;
-        if carrier == Carrier::Poll && session.is_streamed() && self.is_of_a_stream() {
+        // The first connect has the type of the handshake, and may arrive after the stream.
+        if carrier == Carrier::Poll
+            && session.is_streamed()
+            && (session.set_connected() || self.is_of_a_stream())
+        {
             self.separate();
             let id = self.message.id.echo();
             return write_streamed_reply(self.app, id, &mut self.outcome.replies);

@@ -33,14 +33,14 @@ use super::{
     app::App,
     body::{Body, Rope},
     clock,
-    connect::{Connect, ConnectRequest, Release, write_unknown_reply},
+    connect::{Connect, Release, write_unknown_reply},
     drain::retry_after,
     forwarded::Scheme,
     origin::{self, RequestKind, Verdict},
     polling::hold_slot,
     route::{no_store, text},
 };
-use crate::broker::{Carrier, HoldSlot, Ready, Session, SessionId, Take};
+use crate::broker::{HoldSlot, Ready, Session, SessionId, Take};
 
 mod form;
 
@@ -181,8 +181,7 @@ enum Stage {
 impl Flow {
     /// Takes the session over from whatever has carried it.
     fn new(app: &Arc<App>, session: &Arc<Session>, form: Form, slot: Option<HoldSlot>) -> Self {
-        let request = ConnectRequest::default();
-        let connect = Connect::begin(app, session, Carrier::Stream, request);
+        let connect = Connect::of_stream(app, session);
         let drained = Arc::clone(app);
         Self {
             app: Arc::clone(app),
