@@ -315,8 +315,6 @@ pub struct Log {
     pub level: String,
     /// The form of a line.
     pub format: LogFormat,
-    /// Whether trace lines show message data, cut at 256 bytes.
-    pub payloads: bool,
     /// How much of a client's address is logged.
     pub ip: LogIp,
     /// Lines per second and reason that clients can cause.

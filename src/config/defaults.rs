@@ -115,7 +115,6 @@ impl Default for Log {
         Self {
             level: "info".into(),
             format: LogFormat::Auto,
-            payloads: false,
             ip: LogIp::Truncate,
             errors_per_second: 10,
         }

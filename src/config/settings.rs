@@ -663,12 +663,6 @@ fn operations() -> Vec<Setting<Config>> {
             "The form of a line. `auto`: text on a terminal, else JSON.",
         ),
         Setting::new(
-            "log.payloads",
-            |c| &mut c.log.payloads,
-            Flag,
-            "Shows message data in trace lines, cut at 256 bytes.",
-        ),
-        Setting::new(
             "log.ip",
             |c| &mut c.log.ip,
             Choice(&[("full", LogIp::Full), ("truncate", LogIp::Truncate), ("none", LogIp::None)]),

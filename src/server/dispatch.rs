@@ -5,7 +5,7 @@
 //! its own business. Every publish, from wherever it comes, passes [`publish`].
 //! Source: Bayeux 1.0 on meta channels; protocol.md 1-47, 65-81, 111-121.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::task::yield_now;
 
@@ -42,6 +42,8 @@ pub(super) struct Sender<'a> {
     pub(super) bound: Option<&'a Arc<Session>>,
     /// The client takes `advice.interval` for seconds (protocol.md 140).
     pub(super) counts_seconds: bool,
+    /// Where it comes from, for the log.
+    pub(super) address: IpAddr,
 }
 
 impl Sender<'_> {
@@ -163,7 +165,7 @@ fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome
     let reply = Reply { channel: Some(HANDSHAKE), id, ..Reply::default() };
     match opened {
         Ok(session) => {
-            report::handshake(app, &session, sender.carrier);
+            report::handshake(app, sender.address, &session, sender.carrier);
             let pause = sender.advised(app.config.session.interval);
             let mut advice = regular_advice(app, pause);
             advice.max_interval =
@@ -182,7 +184,7 @@ fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome
             outcome.opened = true;
         }
         Err(refusal) => {
-            report::refused(app, HANDSHAKE, None, refusal);
+            report::refused(app, sender.address, HANDSHAKE, None, refusal);
             // Without room the client may try again later; otherwise it had better not.
             outcome.overloaded = refusal == Refusal::Overloaded;
             let pause = sender.advised(jitter(RETRY_SPREAD));
@@ -375,7 +377,8 @@ impl Turn<'_, '_> {
 
     fn refuse(&mut self, refusal: Refusal, advice: Option<Advice>) {
         let channel = self.message.channel.as_deref().unwrap_or_default();
-        report::refused(self.app, channel, self.outcome.session.as_deref(), refusal);
+        let session = self.outcome.session.as_deref();
+        report::refused(self.app, self.sender.address, channel, session, refusal);
         self.write(Some(refusal), advice);
     }
 

@@ -117,6 +117,13 @@ impl OriginRule {
         Ok(response)
     }
 
+    /// Whether a page that reached us under this `Host` may read static files. Such requests have no
+    /// `Origin`, so the name is all that tells DNS rebinding.
+    pub fn admits_host(&self, headers: &HeaderMap) -> bool {
+        let any = !self.loopback_only || !self.patterns.is_empty();
+        any || !headers.contains_key(header::HOST) || is_loopback_host(headers)
+    }
+
     /// Compares the text of an `Origin` header with the rule.
     fn allows(
         &self,

@@ -5,7 +5,7 @@
 //! carrier takes over, the session ends or the server stops.
 //! Source: protocol.md 9, 31-48, 57-60, 75-97.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use hyper::{
     HeaderMap, StatusCode,
@@ -19,7 +19,7 @@ use super::{
     connect::{Connect, Release, write_streamed_reply},
     cookie::{Occasion, Presented},
     dispatch::{Outcome, Sender, dispatch},
-    forwarded::Scheme,
+    forwarded::Client,
     report,
 };
 use crate::{
@@ -34,6 +34,7 @@ pub(super) struct Poller {
     pub(super) browser: BrowserId,
     /// The client takes `advice.interval` for seconds (protocol.md 140).
     pub(super) counts_seconds: bool,
+    pub(super) address: IpAddr,
     /// Answer by calling this function: callback-polling.
     pub(super) callback: Option<String>,
 }
@@ -68,13 +69,15 @@ impl Poller {
     pub(super) fn new(
         app: &App,
         headers: &HeaderMap,
-        scheme: Scheme,
+        client: Client,
         callback: Option<String>,
     ) -> (Self, Option<HeaderValue>) {
         let cookies = app.cookies.presented(headers);
-        let (browser, set_cookie) = app.browser(&cookies, headers, scheme, Occasion::Handshake);
+        let (browser, set_cookie) =
+            app.browser(&cookies, headers, client.scheme, Occasion::Handshake);
         let counts_seconds = Self::counts_seconds(headers);
-        (Self { cookies, browser, counts_seconds, callback }, set_cookie)
+        let address = client.address;
+        (Self { cookies, browser, counts_seconds, address, callback }, set_cookie)
     }
 
     /// Whether a request's user agent takes `advice.interval` for seconds (protocol.md 140).
@@ -86,7 +89,7 @@ impl Poller {
 
     /// Processes the batches of one request; `texts` is one body, or each `message` of a GET.
     pub(super) async fn poll(self, app: &Arc<App>, texts: &[Cow<'_, [u8]>]) -> Polled {
-        let batch = match parse(app, texts) {
+        let batch = match parse(app, self.address, texts) {
             Ok(batch) => batch,
             Err(problem) => return Polled::Answered(bad_request(&problem)),
         };
@@ -96,6 +99,7 @@ impl Poller {
             browser: Some(self.browser),
             bound: None,
             counts_seconds: self.counts_seconds,
+            address: self.address,
         };
         let outcome = match dispatch(app, &sender, &batch).await {
             Ok(outcome) => outcome,
@@ -196,11 +200,15 @@ pub(super) fn hold_slot(
 }
 
 /// Reads all messages of a request.
-fn parse<'a>(app: &App, texts: &'a [Cow<'_, [u8]>]) -> Result<Vec<Message<'a>>, String> {
+fn parse<'a>(
+    app: &App,
+    client: IpAddr,
+    texts: &'a [Cow<'_, [u8]>],
+) -> Result<Vec<Message<'a>>, String> {
     let mut batch: Vec<Message<'a>> = Vec::new();
     for text in texts {
         let messages = parse_batch(text, &app.limits).map_err(|error| {
-            report::bad_request(app, "json", &error);
+            report::bad_request(app, client, "json", &error);
             error.to_string()
         })?;
         if batch.len() + messages.len() > app.limits.batch {

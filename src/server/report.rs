@@ -3,6 +3,8 @@
 //! One event per line; clientIds, cookies and payloads never, a session goes by its `sid`
 //! (operations.md 8). Lines that clients cause are sampled, so that nobody fills the disk.
 
+use std::{fmt::Display, net::IpAddr};
+
 use tracing::{debug, info};
 
 use super::{app::App, clock};
@@ -13,23 +15,53 @@ use crate::{
 };
 
 /// A session was opened.
-pub(super) fn handshake(app: &App, session: &Session, carrier: Carrier) {
+pub(super) fn handshake(app: &App, client: IpAddr, session: &Session, carrier: Carrier) {
     let transport = if carrier == Carrier::Socket { "websocket" } else { "polling" };
-    debug!(event = "handshake", ok = true, sid = app.sid(&session.id()), transport);
+    let (sid, ip) = (app.sid(&session.id()), ip(app, client));
+    debug!(event = "handshake", ok = true, sid, ip, transport);
 }
 
 /// A message was answered with an error.
-pub(super) fn refused(app: &App, channel: &str, session: Option<&Session>, refusal: Refusal) {
+pub(super) fn refused(
+    app: &App,
+    client: IpAddr,
+    channel: &str,
+    session: Option<&Session>,
+    refusal: Refusal,
+) {
     let Allowed::Yes { suppressed } = app.sampler.allow("refused", clock::now()) else { return };
-    let sid = session.map(|session| app.sid(&session.id()));
-    let event = channel.strip_prefix("/meta/").unwrap_or("publish");
-    info!(event, ok = false, sid, channel, error = %refusal, suppressed);
+    let (sid, ip) = (session.map(|session| app.sid(&session.id())), ip(app, client));
+    let channel = shown(channel);
+    info!(event = event(channel), ok = false, sid, ip, channel, error = %refusal, suppressed);
 }
 
 /// A request or frame could not be used at all.
-pub(super) fn bad_request(app: &App, reason: &'static str, detail: &dyn std::fmt::Display) {
+pub(super) fn bad_request(app: &App, client: IpAddr, reason: &'static str, detail: &dyn Display) {
     let Allowed::Yes { suppressed } = app.sampler.allow(reason, clock::now()) else { return };
-    info!(event = "error", reason, %detail, suppressed);
+    info!(event = "error", reason, ip = ip(app, client), %detail, suppressed);
+}
+
+/// What of an address `log.ip` lets through.
+fn ip(app: &App, client: IpAddr) -> Option<String> {
+    app.config.log.ip.shorten(client).map(|ip| ip.to_string())
+}
+
+/// The name of the event in which a channel plays a part: from a closed list, because the channel is
+/// the client's text.
+fn event(channel: &str) -> &'static str {
+    match channel {
+        "/meta/handshake" => "handshake",
+        "/meta/connect" => "connect",
+        "/meta/subscribe" => "subscribe",
+        "/meta/unsubscribe" => "unsubscribe",
+        "/meta/disconnect" => "disconnect",
+        _ => "publish",
+    }
+}
+
+/// As much of a channel as a line shows: a refused one may be as long as a message.
+fn shown(channel: &str) -> &str {
+    channel.get(..channel.floor_char_boundary(CHANNEL_BYTES_SHOWN)).unwrap_or_default()
 }
 
 /// Sessions that ended since the last look.
@@ -53,5 +85,27 @@ pub(super) fn ended(app: &App) {
             }
             Cause::Kicked => info!(event = "disconnect", sid, cause, age_s, discarded),
         }
+    }
+}
+
+/// The default of `limits.channel_length`.
+const CHANNEL_BYTES_SHOWN: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_client_becomes_the_name_of_an_event() {
+        assert_eq!(event("/meta/connect"), "connect");
+        for channel in ["", "/a", "/meta/", "/meta/connect/", "/meta/panic", "/meta/error\n"] {
+            assert_eq!(event(channel), "publish", "{channel:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_channel_is_cut_at_a_character() {
+        assert_eq!(shown("/a"), "/a");
+        assert_eq!(shown(&"ä".repeat(200)).len(), 254);
     }
 }

@@ -23,7 +23,7 @@ use super::{
     connect::Connect,
     drain::retry_after,
     files::Files,
-    forwarded::Scheme,
+    forwarded::Client,
     http::Http,
     origin::{self, RequestKind, Verdict},
     polling::{Answer, Polled, Poller},
@@ -54,7 +54,7 @@ impl Held {
     pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
         let release = self.poller.wait(app, &self.connect).await;
         let Self { dress, poller, connect } = *self;
-        dress.put_on(poller.release(app, connect, release))
+        no_store(dress.put_on(poller.release(app, connect, release)))
     }
 }
 
@@ -70,19 +70,26 @@ pub(super) async fn respond(
     if !is_bayeux(&http.app, request.uri().path()) {
         return Routed::Ready(elsewhere(&http.app, files, &request).await);
     }
-    let scheme = http.app.proxies.client(http.peer.ip(), request.headers()).scheme;
+    match bayeux(http, request).await {
+        Routed::Ready(response) => Routed::Ready(no_store(response)),
+        held @ Routed::Held(_) => held,
+    }
+}
+
+async fn bayeux(http: &Http, request: Request<Incoming>) -> Routed {
+    let client = http.app.proxies.client(http.peer.ip(), request.headers());
     match *request.method() {
-        Method::POST => poll(&http.app, request, scheme).await,
+        Method::POST => poll(&http.app, request, client).await,
         Method::GET if upgrade::is_upgrade(request.headers()) => {
-            Routed::Ready(upgrade::respond(http, request, scheme))
+            Routed::Ready(upgrade::respond(http, request, client))
         }
-        Method::GET => match streaming::respond(&http.app, &request, scheme) {
+        Method::GET => match streaming::respond(&http.app, &request, client) {
             Some(response) => Routed::Ready(response),
-            None => script(&http.app, &request, scheme).await,
+            None => script(&http.app, &request, client).await,
         },
         Method::OPTIONS => {
-            Routed::Ready(match http.app.origins.preflight(request.headers(), scheme) {
-                Ok(response) => no_store(response.map(|()| Body::default())),
+            Routed::Ready(match http.app.origins.preflight(request.headers(), client.scheme) {
+                Ok(response) => response.map(|()| Body::default()),
                 Err(problem) => text(StatusCode::FORBIDDEN, problem),
             })
         }
@@ -96,19 +103,19 @@ pub(super) async fn respond(
 }
 
 /// long-polling.
-async fn poll(app: &Arc<App>, request: Request<Incoming>, scheme: Scheme) -> Routed {
+async fn poll(app: &Arc<App>, request: Request<Incoming>, client: Client) -> Routed {
     if !app.offers(Transport::LongPolling) {
         let problem = "the transport long-polling is not enabled\n";
         return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
-    let page = match app.origins.check(RequestKind::Post, request.headers(), scheme) {
+    let page = match app.origins.check(RequestKind::Post, request.headers(), client.scheme) {
         Verdict::Refused(problem) => return Routed::Ready(text(StatusCode::FORBIDDEN, problem)),
         Verdict::Allowed(page) => Some(page),
         Verdict::NoOrigin => None,
     };
-    let (poller, set_cookie) = Poller::new(app, request.headers(), scheme, None);
+    let (poller, set_cookie) = Poller::new(app, request.headers(), client, None);
     let dress = Dress { page, set_cookie, script: false };
-    match read(app, request.into_body()).await {
+    match read(app, client, request.into_body()).await {
         Ok(bytes) => {
             let texts = [Cow::Borrowed(bytes.as_slice())];
             dress.routed(poller.poll(app, &texts).await)
@@ -121,13 +128,13 @@ async fn poll(app: &Arc<App>, request: Request<Incoming>, scheme: Scheme) -> Rou
 }
 
 /// callback-polling: a GET by a `<script>` element (protocol.md 95-97).
-async fn script(app: &Arc<App>, request: &Request<Incoming>, scheme: Scheme) -> Routed {
+async fn script(app: &Arc<App>, request: &Request<Incoming>, client: Client) -> Routed {
     if !app.offers(Transport::CallbackPolling) {
         let problem = "a GET here has to be a WebSocket upgrade\n";
         return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
     if let Verdict::Refused(problem) =
-        app.origins.check(RequestKind::Jsonp, request.headers(), scheme)
+        app.origins.check(RequestKind::Jsonp, request.headers(), client.scheme)
     {
         return Routed::Ready(text(StatusCode::FORBIDDEN, problem));
     }
@@ -151,14 +158,14 @@ async fn script(app: &Arc<App>, request: &Request<Incoming>, scheme: Scheme) -> 
                 "callback-polling needs one parameter '{parameter}': dotted identifiers, at most \
                  {CALLBACK_BYTES_MAX} characters\n"
             );
-            return Routed::Ready(no_store(text(StatusCode::BAD_REQUEST, problem)));
+            return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
         }
     };
     if messages.is_empty() {
         let problem = "callback-polling needs a parameter 'message' with Bayeux messages\n";
-        return Routed::Ready(no_store(text(StatusCode::BAD_REQUEST, problem)));
+        return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
-    let (poller, set_cookie) = Poller::new(app, request.headers(), scheme, Some(callback));
+    let (poller, set_cookie) = Poller::new(app, request.headers(), client, Some(callback));
     let dress = Dress { page: None, set_cookie, script: true };
     dress.routed(poller.poll(app, &messages).await)
 }
@@ -206,17 +213,17 @@ impl Dress {
             headers.insert(RETRY_AFTER, retry_after());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
-        no_store(response)
+        response
     }
 }
 
 /// Reads a request body within its bounds of size and time.
-async fn read(app: &App, body: Incoming) -> Result<Vec<u8>, (StatusCode, String)> {
+async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (StatusCode, String)> {
     let limits = &app.config.limits;
     let too_large = || {
         let limit = limits.message_size;
         let problem = format!("the body is larger than {limit} bytes (limits.message_size)\n");
-        report::bad_request(app, "size", &problem.trim_end());
+        report::bad_request(app, client.address, "size", &problem.trim_end());
         (StatusCode::PAYLOAD_TOO_LARGE, problem)
     };
     if body.size_hint().lower() > limits.message_size as u64 {
@@ -269,6 +276,10 @@ async fn elsewhere(
     request: &Request<Incoming>,
 ) -> Response<Body> {
     if let Some(files) = files {
+        if !app.origins.admits_host(request.headers()) {
+            let problem = "this server answers on this machine only: use localhost or 127.0.0.1\n";
+            return text(StatusCode::MISDIRECTED_REQUEST, problem);
+        }
         let (method, path) = (request.method(), request.uri().path());
         return files.serve(method, path, request.headers()).await.map(Body::from);
     }

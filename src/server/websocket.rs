@@ -8,6 +8,7 @@
 //! Source: protocol.md 98-110, 144; RFC 6455.
 
 use std::{
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
@@ -49,6 +50,7 @@ pub(super) struct Upgraded {
     pub(super) cookies: Presented,
     pub(super) browser: BrowserId,
     pub(super) counts_seconds: bool,
+    pub(super) address: IpAddr,
 }
 
 /// Makes a connection of an upgraded socket; [`Connection::serve`] runs it.
@@ -164,7 +166,7 @@ impl Connection {
             Ok(Event::Binary(_)) => Err(End::Close(close::UNSUPPORTED, "text frames only")),
             Ok(Event::Close(code)) => Err(End::ClosedByClient(code)),
             Err(RecvError::Violation(violation)) => {
-                report::bad_request(&self.app, "frame", &violation);
+                report::bad_request(&self.app, self.upgraded.address, "frame", &violation);
                 Err(End::Close(violation.code, violation.reason))
             }
             Err(RecvError::Closed(_)) => Err(End::Lost),
@@ -175,7 +177,7 @@ impl Connection {
     async fn text(&mut self, text: &[u8]) -> Result<(), End> {
         let app = Arc::clone(&self.app);
         let batch = parse_batch(text, &app.limits).map_err(|error| {
-            report::bad_request(&app, "json", &error);
+            report::bad_request(&app, self.upgraded.address, "json", &error);
             End::Close(close::INTERNAL_ERROR, "not a Bayeux message")
         })?;
         let sender = Sender {
@@ -184,6 +186,7 @@ impl Connection {
             browser: Some(self.upgraded.browser),
             bound: self.binding.as_ref().map(|binding| &binding.session),
             counts_seconds: self.upgraded.counts_seconds,
+            address: self.upgraded.address,
         };
         let outcome = dispatch(&app, &sender, &batch)
             .await
@@ -415,7 +418,7 @@ impl Connection {
 
     fn lost(&self, error: &SendError) -> End {
         if matches!(error, SendError::Stalled) {
-            report::bad_request(&self.app, "stalled", error);
+            report::bad_request(&self.app, self.upgraded.address, "stalled", error);
         }
         End::Lost
     }

@@ -309,3 +309,16 @@ fn entries_that_are_no_origin_are_refused_with_an_example() {
         assert!(error.contains("https://app.example.com"), "{text}: {error}");
     }
 }
+
+#[test]
+fn t15_static_files_of_a_loopback_listener_are_not_read_under_a_rebound_name() {
+    let local = rule(NONE, true);
+    for host in ["localhost:8080", "127.0.0.1:8080", "[::1]", "app.localhost"] {
+        assert!(local.admits_host(&headers(&[("host", host)])), "{host}");
+    }
+    assert!(local.admits_host(&headers(&[])), "HTTP/1.0");
+    let rebound = headers(&[("host", "evil.example:8080")]);
+    assert!(!local.admits_host(&rebound));
+    assert!(rule(NONE, false).admits_host(&rebound), "a public listener has any name");
+    assert!(rule(&["https://a.example"], true).admits_host(&rebound), "behind a proxy");
+}

@@ -26,7 +26,7 @@ use crate::{
         app::App,
         body::Body,
         cookie::Occasion,
-        forwarded::Scheme,
+        forwarded::Client,
         http::Http,
         listen::{Permit, Timed},
         origin::{RequestKind, Verdict},
@@ -50,14 +50,14 @@ pub(in crate::server) fn is_upgrade(headers: &HeaderMap) -> bool {
 pub(in crate::server) fn respond(
     http: &Http,
     mut request: Request<Incoming>,
-    scheme: Scheme,
+    client: Client,
 ) -> Response<Body> {
     let app = &http.app;
     if !app.offers(Transport::WebSocket) {
         return text(StatusCode::BAD_REQUEST, "the transport websocket is not enabled\n");
     }
     if let Verdict::Refused(problem) =
-        app.origins.check(RequestKind::Upgrade, request.headers(), scheme)
+        app.origins.check(RequestKind::Upgrade, request.headers(), client.scheme)
     {
         return text(StatusCode::FORBIDDEN, problem);
     }
@@ -68,7 +68,7 @@ pub(in crate::server) fn respond(
     let headers = request.headers();
     let cookies = app.cookies.presented(headers);
     let counts_seconds = Poller::counts_seconds(headers);
-    let (browser, set_cookie) = app.browser(&cookies, headers, scheme, Occasion::Upgrade);
+    let (browser, set_cookie) = app.browser(&cookies, headers, client.scheme, Occasion::Upgrade);
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let reply = response.headers_mut();
@@ -80,7 +80,7 @@ pub(in crate::server) fn respond(
     reply.extend(set_cookie.map(|cookie| (SET_COOKIE, cookie)));
 
     let upgrade = hyper::upgrade::on(&mut request);
-    let upgraded = Upgraded { cookies, browser, counts_seconds };
+    let upgraded = Upgraded { cookies, browser, counts_seconds, address: client.address };
     let permit = Arc::clone(&http.permit);
     app.tasks.spawn(begin(Arc::clone(app), upgrade, agreed.options, upgraded, permit));
     response
