@@ -54,11 +54,11 @@ use self::{
 };
 pub use self::{
     drain::Drained,
-    local::{Handle, Message, PublishError, Subscription},
+    local::{Handle, HandleError, Message, Subscription},
 };
 use crate::{
     broker::{Broker, TICK},
-    config::Config,
+    config::{Config, Machine, UNLIMITED},
 };
 
 /// Why a server cannot start. The operator is at fault unless the system itself fails.
@@ -137,7 +137,9 @@ impl Server {
         let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Listener);
         let addresses: Vec<SocketAddr> = main.iter().map(address).collect::<Result<_, _>>()?;
         let admin_address = admin.as_ref().map(address).transpose()?;
-        let loopback_only = addresses.iter().all(|address| address.ip().is_loopback());
+        let loopback_only =
+            addresses.iter().all(|address| origin::is_loopback_address(address.ip()));
+        let config = config.effective(&Machine::read());
         let broker = Broker::new(&config, clock::now());
         let app = Arc::new(App::new(config, broker, loopback_only)?);
         Ok(Self { app, main, addresses, admin, admin_address, files: None })
@@ -186,7 +188,8 @@ impl Server {
     ) -> Drained {
         let Self { app, main, admin, files, .. } = self;
         let end = app.drain.end_guard();
-        let connections = Connections::new(app.config.limits.connections);
+        // Both of `limits` that may be "auto" are numbers by now.
+        let connections = Connections::new(app.config.limits.connections.unwrap_or(UNLIMITED));
         let mut service = JoinSet::new();
         let mut accepting = JoinSet::new();
         let files = files.map(Arc::new);
@@ -196,9 +199,10 @@ impl Server {
             accepting.spawn(http::accept(Arc::clone(&app), acceptor, listener));
         }
         if let Some(listener) = admin {
-            let loopback_only =
-                listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-            let acceptor = Acceptor::new(listener, Connections::new(Some(ADMIN_CONNECTIONS)));
+            let loopback_only = listener
+                .local_addr()
+                .is_ok_and(|address| origin::is_loopback_address(address.ip()));
+            let acceptor = Acceptor::new(listener, Connections::new(ADMIN_CONNECTIONS));
             let listener = Listener::Admin { loopback_only };
             service.spawn(http::accept(Arc::clone(&app), acceptor, listener));
         }

@@ -230,3 +230,29 @@ fn impatient(config: &mut Config) {
     config.transports.websocket.ping = Duration::from_millis(200);
     config.transports.websocket.pong_timeout = Duration::from_millis(200);
 }
+
+/// Only answers to polls were marked for proxies; refusals on the same URL were not, and some of
+/// them may be cached by default (protocol.md 141). Found by reading.
+#[tokio::test]
+async fn refusals_are_not_cached_either() {
+    let broker = Broker::start().await;
+    let foreign = Request::post("/cometd", "[]").header("Origin", "https://evil.example");
+    let requests =
+        [(Request::new("PUT", "/cometd"), 405), (Request::get("/cometd"), 400), (foreign, 403)];
+    for (request, status) in requests {
+        let response = http::request(broker.address, &request).await;
+        assert_eq!(response.status, status);
+        assert_eq!(response.header("cache-control"), Some("no-store"), "{status}");
+        assert_eq!(response.header("x-accel-buffering"), Some("no"), "{status}");
+    }
+}
+
+/// A program that embeds the broker could subscribe to a service channel, to which nothing is routed,
+/// and waited for ever without a word. Found by reading.
+#[tokio::test]
+async fn a_program_is_told_that_a_service_channel_brings_nothing() {
+    let broker = Broker::start().await;
+    assert!(broker.handle.subscribe("/service/a").is_err());
+    assert!(broker.handle.subscribe("/meta/a").is_err());
+    assert!(broker.handle.subscribe("/a/**").is_ok());
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bayeuxd::{
-    config::{Config, Loaded, Machine},
+    config::{Config, Loaded},
     server::{Drained, Server, StartError},
     telemetry,
 };
@@ -105,7 +105,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 async fn serve(loaded: Loaded, static_dir: Option<&Path>) -> Result<Drained, Failure> {
     // Before the listeners: a signal that comes during start is not lost.
     let stop = signals::listen().map_err(failed)?;
-    let config = loaded.config.effective(&Machine::read());
+    let config = loaded.config;
     let mut server = Server::bind(config.clone()).await.map_err(start_failed)?;
     if let Some(dir) = static_dir {
         server = server.serve_static(dir).map_err(start_failed)?;

@@ -86,7 +86,8 @@ fn limit_files(groups: &str, root: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Descriptors kept for listeners, files and the runtime.
+/// Descriptors kept for listeners, files, the runtime, and connections that are told why they are
+/// refused.
 const DESCRIPTORS_RESERVED: usize = 256;
 /// The customary soft limit.
 const DESCRIPTORS_ASSUMED: usize = 1024;

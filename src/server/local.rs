@@ -7,7 +7,7 @@ use tokio::select;
 
 use super::{app::App, clock, dispatch::publish};
 use crate::{
-    bayeux::{ChannelName, Frame, InvalidName, Refusal},
+    bayeux::{ChannelName, Frame, InvalidName, Kind, Refusal},
     broker::{Carrier, Cause, Generation, Payload, Ready, Session, SessionId, Take, Wakes},
 };
 
@@ -19,7 +19,7 @@ pub struct Handle {
 
 /// Why a call was refused; the caller is at fault, except for `503::overloaded`.
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
+pub enum HandleError {
     /// Not a channel name.
     #[error("{0}")]
     Name(#[from] InvalidName),
@@ -40,7 +40,7 @@ impl Handle {
     ///
     /// # Errors
     /// A bad channel name, or a refusal as for a client.
-    pub async fn publish(&self, channel: &str, data: &RawValue) -> Result<(), PublishError> {
+    pub async fn publish(&self, channel: &str, data: &RawValue) -> Result<(), HandleError> {
         let channel = ChannelName::parse(channel, self.app.limits.name)?;
         let mut wakes = Wakes::default();
         publish(&self.app, None, &channel, Payload::from(data), &mut wakes).await?;
@@ -51,11 +51,15 @@ impl Handle {
     /// does not read loses the subscription.
     ///
     /// # Errors
-    /// A bad channel name, or a refusal as for a client.
-    pub fn subscribe(&self, channel: &str) -> Result<Subscription, PublishError> {
+    /// A bad channel name, or a refusal as for a client; also for a service channel, which clients may
+    /// subscribe to in vain (protocol.md 69).
+    pub fn subscribe(&self, channel: &str) -> Result<Subscription, HandleError> {
         let channel = ChannelName::parse(channel, self.app.limits.name)?;
+        if channel.kind() == Kind::Service {
+            return Err(Refusal::SubscribeDenied { reason: "service_channel" }.into());
+        }
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|_| PublishError::Random)?;
+        getrandom::fill(&mut random).map_err(|_| HandleError::Random)?;
         let now = clock::now();
         let session = self.app.broker.handshake(SessionId::from_bytes(random), None, now)?;
         let (_, generation) = self.app.broker.connect(&session, Carrier::Socket, now);

@@ -1,15 +1,11 @@
 //! The cap on open connections, shared by all listeners.
 //!
-//! Counts sockets and nothing else. The default leaves descriptors in reserve, for files, for the
-//! admin listener, and for connections that are told why they are refused.
+//! Counts sockets and nothing else.
 //! Source: architecture.md 12; operations.md, `limits.connections`; reliability.md T17, F13.
 
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 /// The cap; clones count together.
@@ -24,14 +20,8 @@ struct Count {
 }
 
 impl Connections {
-    /// Allows `max` connections at a time. `None`: the descriptor limit of the process minus 256, but
-    /// at least half of that limit.
-    pub fn new(max: Option<usize>) -> Self {
-        let max = max.unwrap_or_else(|| {
-            let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-            let limit = descriptor_limit(&limits).unwrap_or(DESCRIPTORS_ASSUMED);
-            limit.saturating_sub(DESCRIPTORS_RESERVED).max(limit / 2)
-        });
+    /// Allows `max` connections at a time.
+    pub fn new(max: usize) -> Self {
         Self(Arc::new(Count { max, open: AtomicUsize::new(0), refused: AtomicU64::new(0) }))
     }
 
@@ -75,23 +65,13 @@ impl Drop for Permit {
     }
 }
 
-/// The soft limit in the text of `/proc/self/limits`; `None` if there is none to be read.
-fn descriptor_limit(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-const DESCRIPTORS_RESERVED: usize = 256;
-/// The usual soft limit, where the system does not tell.
-const DESCRIPTORS_ASSUMED: usize = 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn admits_up_to_the_cap_and_again_after_a_close() {
-        let connections = Connections::new(Some(2));
+        let connections = Connections::new(2);
         let first = connections.admit().unwrap();
         let listeners = connections.clone();
         let second = listeners.admit().unwrap();
@@ -102,21 +82,5 @@ mod tests {
         assert!(third.is_some());
         drop((second, third));
         assert_eq!((connections.open(), connections.refused()), (0, 2));
-    }
-
-    #[test]
-    fn reads_the_soft_descriptor_limit() {
-        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                    Max processes             unlimited            unlimited            processes \n\
-                    Max open files            1024                 524288               files     \n";
-        assert_eq!(descriptor_limit(text), Some(1024));
-        assert_eq!(descriptor_limit("Max open files  unlimited  unlimited  files"), None);
-        assert_eq!(descriptor_limit(""), None);
-    }
-
-    #[test]
-    fn the_default_leaves_some_descriptors_in_reserve() {
-        let max = Connections::new(None).max();
-        assert!(max > 0, "{max}");
     }
 }

@@ -30,7 +30,7 @@ async fn a_busy_port_and_a_foreign_address_are_explained() {
 async fn accepted_sockets_send_at_once() {
     let listener = bind(LOCAL, "server.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    let mut acceptor = Acceptor::new(listener, Connections::new(Some(1)));
+    let mut acceptor = Acceptor::new(listener, Connections::new(1));
     let client = TcpStream::connect(address).await.unwrap();
     let accepted = acceptor.accept().await;
     assert!(accepted.stream.nodelay().unwrap());
@@ -46,7 +46,7 @@ async fn accepted_sockets_send_at_once() {
 async fn connections_over_the_cap_get_503_and_others_stay() {
     let listener = bind(LOCAL, "server.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = Connections::new(Some(1));
+    let connections = Connections::new(1);
     let mut acceptor = Acceptor::new(listener, connections.clone());
     let mut kept = TcpStream::connect(address).await.unwrap();
     let mut accepted = acceptor.accept().await;
