@@ -14,6 +14,7 @@ use toml::{
 use super::{
     ChannelRule, Config, Origin, Problem, check,
     nearest::nearest,
+    reference::variable,
     settings::{RULES, SECTIONS, Setting, rule_settings, settings},
 };
 
@@ -23,6 +24,7 @@ pub struct Loader {
     settings: Vec<Setting<Config>>,
     origins: BTreeMap<String, Origin>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 /// A configuration without mistakes, and where its values came from.
@@ -55,6 +57,7 @@ impl Loader {
             settings: settings(),
             origins: BTreeMap::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -74,7 +77,7 @@ impl Loader {
 
     /// Adds environment variables: `BAYEUXD_SESSION__MAX_INTERVAL` is `session.max_interval`, and
     /// `BAYEUXD_CHANNELS` the list of rules. All others are none of ours; Kubernetes, for one, sets
-    /// `BAYEUXD_SERVICE_HOST` for a service of that name.
+    /// `BAYEUXD_SERVICE_HOST` for a service of that name. A key with too few `_` is warned of.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let mut ours: Vec<(String, String)> = variables.into_iter().collect();
         ours.sort();
@@ -83,6 +86,9 @@ impl Loader {
             if path.contains("__") || path.eq_ignore_ascii_case(RULES) {
                 let key = path.to_ascii_lowercase().replace("__", ".");
                 self.single(&key, &value, Origin::Environment(name));
+            } else if let Some(meant) = self.with_single_underscores(path) {
+                self.warnings
+                    .push(format!("environment {name} is not read; did you mean {meant}?"));
             }
         }
     }
@@ -110,8 +116,15 @@ impl Loader {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
-        loaded.warnings = check::warnings(&loaded.config);
+        loaded.warnings = self.warnings;
+        loaded.warnings.extend(check::warnings(&loaded.config));
         Ok(loaded)
+    }
+
+    /// The variable that was meant by one in which `_` stands for the `__` between section and key.
+    fn with_single_underscores(&self, path: &str) -> Option<String> {
+        let same = |key: &str| key.replace('.', "_").eq_ignore_ascii_case(path);
+        self.settings.iter().find(|setting| same(setting.key)).map(|setting| variable(setting.key))
     }
 
     /// Reads a value that stands alone: as TOML if that is allowed for the key, else as a string.

@@ -113,7 +113,7 @@ fn rule_example(key: &str) -> &'static str {
     }
 }
 
-fn variable(key: &str) -> String {
+pub(super) fn variable(key: &str) -> String {
     format!("BAYEUXD_{}", key.to_ascii_uppercase().replace('.', "__"))
 }
 

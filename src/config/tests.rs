@@ -27,6 +27,18 @@ fn error(file: &str) -> String {
 }
 
 #[test]
+fn a_variable_with_too_few_underscores_is_warned_of() {
+    let environment =
+        [("BAYEUXD_SESSION_MAX_INTERVAL", "2s"), ("BAYEUXD_SERVICE_HOST", "10.0.0.1")];
+    let warnings = load_all("", &environment, &[]).unwrap().warnings;
+    assert_eq!(
+        warnings,
+        ["environment BAYEUXD_SESSION_MAX_INTERVAL is not read; did you mean \
+          BAYEUXD_SESSION__MAX_INTERVAL?"]
+    );
+}
+
+#[test]
 fn an_empty_file_gives_the_defaults() {
     assert_eq!(load("").unwrap().config, Config::default());
 }
