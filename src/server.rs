@@ -106,9 +106,10 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; its text says what to do.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let listen = |address: &SocketAddr| listen::bind(*address, "server.listen");
+        let listen = |address: &SocketAddr| listen::bind(*address, "server.listen (--listen)");
         let main = config.server.listen.iter().map(listen).collect::<Result<_, _>>()?;
-        let admin = config.admin.listen.map(|address| listen::bind(address, "admin.listen"));
+        let admin =
+            config.admin.listen.map(|address| listen::bind(address, "admin.listen (--admin)"));
         Self::new(main, admin.transpose()?, config)
     }
 

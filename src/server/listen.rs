@@ -31,7 +31,8 @@ use crate::server::{clock, pace::Pace};
 mod connections;
 mod timed;
 
-/// Opens a listening socket. `key` is the setting that `address` comes from, for the error text.
+/// Opens a listening socket. `key` is the setting that `address` comes from, and its flag, for the
+/// error text.
 /// Must be called inside the runtime.
 ///
 /// # Errors

@@ -70,15 +70,8 @@ pub(super) async fn respond(
     if !is_bayeux(&http.app, request.uri().path()) {
         return Routed::Ready(elsewhere(&http.app, files, &request).await);
     }
-    match bayeux(http, request).await {
-        Routed::Ready(response) => Routed::Ready(no_store(response)),
-        held @ Routed::Held(_) => held,
-    }
-}
-
-async fn bayeux(http: &Http, request: Request<Incoming>) -> Routed {
     let client = http.app.proxies.client(http.peer.ip(), request.headers());
-    match *request.method() {
+    let routed = match *request.method() {
         Method::POST => poll(&http.app, request, client).await,
         Method::GET if upgrade::is_upgrade(request.headers()) => {
             Routed::Ready(upgrade::respond(http, request, client))
@@ -99,6 +92,10 @@ async fn bayeux(http: &Http, request: Request<Incoming>) -> Routed {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, OPTIONS"));
             Routed::Ready(response)
         }
+    };
+    match routed {
+        Routed::Ready(response) => Routed::Ready(no_store(response)),
+        held @ Routed::Held(_) => held,
     }
 }
 
@@ -130,7 +127,8 @@ async fn poll(app: &Arc<App>, request: Request<Incoming>, client: Client) -> Rou
 /// callback-polling: a GET by a `<script>` element (protocol.md 95-97).
 async fn script(app: &Arc<App>, request: &Request<Incoming>, client: Client) -> Routed {
     if !app.offers(Transport::CallbackPolling) {
-        let problem = "a GET here has to be a WebSocket upgrade\n";
+        let problem =
+            "here clients such as cometd.js connect; a GET has to be a WebSocket upgrade\n";
         return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
     if let Verdict::Refused(problem) =
