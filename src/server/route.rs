@@ -295,7 +295,7 @@ pub(super) fn is_callback(name: &str) -> bool {
 }
 
 /// What every Bayeux response carries, lest a proxy cache or hold it back (protocol.md 141).
-pub(super) fn no_store(mut response: Response<Body>) -> Response<Body> {
+fn no_store(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));

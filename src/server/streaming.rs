@@ -35,10 +35,10 @@ use super::{
     clock,
     connect::{Connect, Release, write_unknown_reply},
     drain::retry_after,
-    forwarded::Scheme,
+    forwarded::Client,
     origin::{self, RequestKind, Verdict},
     polling::hold_slot,
-    route::{no_store, text},
+    route::text,
 };
 use crate::broker::{HoldSlot, Ready, Session, SessionId, Take};
 
@@ -50,13 +50,13 @@ mod form;
 pub(super) fn respond(
     app: &Arc<App>,
     request: &Request<Incoming>,
-    scheme: Scheme,
+    client: Client,
 ) -> Option<Response<Body>> {
     let client_id = request.uri().path().rsplit('/').next()?;
     SessionId::parse(client_id)?;
     let form = match Form::asked_for(request)? {
         Ok(form) => form,
-        Err(problem) => return Some(no_store(text(StatusCode::BAD_REQUEST, problem))),
+        Err(problem) => return Some(text(StatusCode::BAD_REQUEST, problem)),
     };
     let transport = form.transport();
     if !app.offers(transport) {
@@ -66,12 +66,12 @@ pub(super) fn respond(
     // A page reads the other two by script, and then its browser names it or asks for CORS headers.
     let kind =
         if matches!(form, Form::Iframe { .. }) { RequestKind::Jsonp } else { RequestKind::Post };
-    let page = match app.origins.check(kind, request.headers(), scheme) {
+    let page = match app.origins.check(kind, request.headers(), client.scheme) {
         Verdict::Refused(problem) => return Some(text(StatusCode::FORBIDDEN, problem)),
         Verdict::Allowed(page) => Some(page),
         Verdict::NoOrigin => None,
     };
-    let mut response = no_store(open(app, request, client_id, form));
+    let mut response = open(app, request, client_id, form);
     if let Some(page) = &page {
         origin::cors(page, response.headers_mut());
     }
