@@ -5,8 +5,9 @@
 //! them, because on a shared machine only ratios of neighbouring runs mean something. The
 //! [`floor`] is the least server that can answer the tool.
 //!
-//! The tool shares no protocol code with the broker: it would share its mistakes. It parses JSON
-//! only while sessions are opened; deliveries are found by a byte search ([`marker`]).
+//! The tool shares no protocol code with the broker: it would share its mistakes (the floor borrows
+//! the frame header and the answer to the upgrade). It parses JSON only while sessions are opened;
+//! deliveries are found by a byte search ([`marker`]).
 //! Source of the room workload: CometD 8, `CometDLoadClient`.
 
 mod clock;
