@@ -47,16 +47,18 @@ mod json;
 mod message;
 mod reply;
 mod scan;
+mod timestamp;
 
 pub use channel::{ChannelName, InvalidName, Kind, NameLimits};
 pub use error::Refusal;
-pub use ext::{AckReply, AckRequest, ReplyExt, RequestExt};
-pub use frame::{Frame, Meter};
+pub use ext::{AckReply, AckRequest, ReplyExt, RequestExt, TimesyncReply, TimesyncRequest};
+pub use frame::{Frame, Handling, Meter};
 pub use message::{
     BadBatch, ClientId, Message, MessageId, MessageLimits, Names, RequestAdvice, Subscription,
     parse_batch,
 };
 pub use reply::{Advice, HandshakeFields, Reconnect, Reply};
 pub use scan::deeper_than;
+pub use timestamp::Timestamp;
 
 pub use crate::config::QueuePolicy;

@@ -12,10 +12,12 @@
 //! - `expiry` ends sessions whose clients stay away.
 
 mod ack;
+mod activity;
 mod browser;
 mod deliver;
 mod expiry;
 mod holds;
+mod lazy;
 mod limits;
 mod mailbox;
 mod payload;
@@ -37,6 +39,7 @@ pub use self::{
     deliver::{Delivery, Progress, Wakes},
     expiry::TICK,
     holds::HoldSlot,
+    lazy::LAZY_TICK,
     limits::{Cause, Counters, Ended},
     mailbox::{Batch, Carrier, Generation, Ready, Take},
     payload::Payload,
@@ -46,6 +49,7 @@ pub use self::{
 use self::{
     expiry::{Clock, Wheel},
     holds::Holds,
+    lazy::LazyTimes,
     limits::EndedLog,
     rules::Rules,
     session::Due,
@@ -53,7 +57,7 @@ use self::{
     topic::{Pending, Retired, Topic},
 };
 use crate::{
-    bayeux::{ChannelName, Frame, Kind, Meter, NameLimits, Refusal},
+    bayeux::{ChannelName, Frame, Handling, Kind, Meter, NameLimits, Refusal},
     config::Config,
 };
 
@@ -77,6 +81,7 @@ pub struct Broker {
     meter: Arc<Meter>,
     clock: Clock,
     wheel: Mutex<Wheel>,
+    lazy: LazyTimes,
     counters: Arc<Counters>,
     ended: EndedLog,
 }
@@ -94,7 +99,7 @@ impl Broker {
     /// Makes an empty broker whose time starts at `now`.
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Arc<Self> {
-        Arc::new(Self {
+        let broker = Arc::new(Self {
             sessions: DashMap::new(),
             topics: DashMap::new(),
             holds: Arc::default(),
@@ -104,8 +109,11 @@ impl Broker {
             clock: Clock::new(now),
             wheel: Mutex::new(Wheel::new()),
             counters: Arc::default(),
+            lazy: LazyTimes::default(),
             ended: EndedLog::default(),
-        })
+        });
+        broker.rules.persistent_channels().for_each(|name| drop(broker.topic(name)));
+        broker
     }
 
     /// Opens a session under `id`, which the caller made from 128 random bits.
@@ -148,6 +156,7 @@ impl Broker {
 
     /// Makes `session` live on for a while because its client said something (protocol.md 52).
     pub fn touch(&self, session: &Arc<Session>, now: Instant) {
+        session.active().note(self.clock.at(now));
         let life = if session.is_connected() {
             self.settings.max_interval
         } else {
@@ -264,6 +273,7 @@ impl Broker {
         publisher: Option<&Session>,
         channel: &ChannelName,
         message: Payload<'_>,
+        now: Instant,
     ) -> Result<Published, Refusal> {
         if channel.kind() != Kind::Broadcast {
             return Err(Refusal::ChannelCreateDenied { reason: SECURITY_POLICY });
@@ -276,12 +286,13 @@ impl Broker {
             return Err(Refusal::Overloaded);
         }
         let rule = self.rules.of(channel);
+        let lazy_until = (!rule.lazy.is_zero()).then(|| self.clock.after(now, rule.lazy));
         let frame = Frame::encode(
             channel,
             message.data,
             message.ext,
             message.extra,
-            rule.queue_policy,
+            Handling { policy: rule.queue_policy, lazy_until },
             &self.meter,
         );
         let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::id);
@@ -430,7 +441,10 @@ impl Broker {
         }
         match self.topics.entry(name.clone()) {
             Entry::Occupied(entry) => Some(Arc::clone(entry.get())),
-            Entry::Vacant(entry) => Some(Arc::clone(&entry.insert(Arc::default()))),
+            Entry::Vacant(entry) => {
+                let persistent = !name.is_pattern() && self.rules.of(name).persistent;
+                Some(Arc::clone(&entry.insert(Arc::new(Topic::new(persistent)))))
+            }
         }
     }
 

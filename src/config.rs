@@ -42,7 +42,7 @@ pub struct Config {
     pub session: Session,
     /// Bounds against hostile or broken peers.
     pub limits: Limits,
-    /// Rules by channel pattern; the first match wins.
+    /// Rules by channel pattern; for each key the most specific entry decides.
     pub channels: Vec<ChannelRule>,
     /// Who may connect.
     pub auth: Auth,
@@ -150,10 +150,22 @@ pub struct Session {
     pub handshake_grace: Duration,
     /// Whether the acknowledgement extension is offered.
     pub ack: bool,
+    /// Whether the time synchronisation extension is answered.
+    pub timesync: bool,
+    /// Whether replies and deliveries say when they were written.
+    pub timestamp: bool,
+    /// What keeps a session that connects from ending as inactive.
+    pub activity: Activity,
+    /// How long a session may be inactive, if `activity` is on.
+    pub max_inactivity: Duration,
     /// Whether a publisher that subscribes to the channel gets its own message.
     pub broadcast_to_publisher: bool,
     /// Whether messages travel only with replies to `/meta/connect`.
     pub meta_connect_deliver_only: bool,
+    /// Whether messages that wait already travel with the handshake reply.
+    pub deliver_during_handshake: bool,
+    /// Longest time that a lazy message waits for others.
+    pub max_lazy_timeout: Duration,
     /// Whether the handshake advice carries `maxInterval`, so that clients handshake by themselves.
     pub handshake_reconnect: bool,
     /// Most connects held at a time for one browser cookie. `None`: unlimited. 0: never hold.
@@ -164,6 +176,17 @@ pub struct Session {
     pub queue: Queue,
     /// The cookie that tells browsers apart.
     pub browser_cookie: BrowserCookie,
+}
+
+/// What counts as activity of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Connecting is enough: no session ends as inactive.
+    Off,
+    /// Messages of the client other than connects.
+    Client,
+    /// These, and messages for the client.
+    ClientServer,
 }
 
 /// `[session.queue]`: bounds of a session's queue; over one of them the session ends, unless the
@@ -272,7 +295,8 @@ pub struct Limits {
     pub write_timeout: Duration,
 }
 
-/// `[[channels]]`: what holds for the channels under one pattern. `None`: as in `[session]`.
+/// `[[channels]]`: what holds for the channels under one pattern. `None`: as a more general entry says,
+/// else as in `[session]`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChannelRule {
     /// The key `match`: a channel, or a pattern that ends in `/*` or `/**`.
@@ -281,6 +305,10 @@ pub struct ChannelRule {
     pub queue_policy: Option<QueuePolicy>,
     /// Whether a publisher gets its own message; `None`: `session.broadcast_to_publisher`.
     pub broadcast_to_publisher: Option<bool>,
+    /// How long messages may wait for others; `None` and zero: not at all.
+    pub lazy: Option<Duration>,
+    /// Whether the channel stays when nobody uses it; `None`: it does not.
+    pub persistent: Option<bool>,
 }
 
 /// What happens when a queue is full.

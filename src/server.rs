@@ -10,12 +10,14 @@ mod body;
 mod connect;
 mod dispatch;
 mod drain;
+mod handshake;
 mod http;
 mod local;
 mod polling;
 mod report;
 mod route;
 mod streaming;
+mod timesync;
 
 pub mod admin;
 pub mod clock;
@@ -57,7 +59,7 @@ pub use self::{
     local::{Handle, HandleError, Message, Subscription},
 };
 use crate::{
-    broker::{Broker, TICK},
+    broker::{Broker, LAZY_TICK, TICK},
     config::{Config, Machine, UNLIMITED},
 };
 
@@ -208,6 +210,9 @@ impl Server {
             service.spawn(http::accept(Arc::clone(&app), acceptor, listener));
         }
         service.spawn(tick(Arc::clone(&app)));
+        if app.broker.has_lazy_channels() {
+            service.spawn(wake_lazy(Arc::clone(&app)));
+        }
 
         let mut abort = pin!(abort);
         let mut began = None;
@@ -255,6 +260,16 @@ async fn tick(app: Arc<App>) {
         ticks.tick().await;
         app.broker.tick(clock::now());
         report::ended(&app);
+    }
+}
+
+/// Wakes whoever waits for lazy messages that are due, until the server ends.
+async fn wake_lazy(app: Arc<App>) {
+    let mut ticks = interval(LAZY_TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        app.broker.wake_lazy(clock::now());
     }
 }
 

@@ -23,8 +23,6 @@ pub enum Level {
     Should,
     /// Optional.
     May,
-    /// Its subject comes with a later stage of the broker; no test can exist yet.
-    Later,
 }
 
 /// One rule of the wire protocol.
@@ -79,7 +77,6 @@ pub fn render(tests: &Tests) -> String {
             Level::Must => "must",
             Level::Should => "should",
             Level::May => "may",
-            Level::Later => "later",
         };
         let proofs = tests.get(&item.number).map(Vec::as_slice).unwrap_or_default();
         let proofs: Vec<String> =
@@ -99,7 +96,7 @@ Every rule of the wire protocol and the tests that prove it. Generated from the 
 of level *must* or *should* has no test.
 
 *must*: an existing client breaks or loses data without it. *should*: some deployments notice.
-*may*: optional. *later*: its subject comes with a later stage of the broker.
+*may*: optional.
 
 | item | level | rule | tests |
 |---|---|---|---|

@@ -209,7 +209,7 @@ fn lossy(policy: QueuePolicy) -> ChannelRule {
     ChannelRule {
         pattern: "/lossy/**".into(),
         queue_policy: Some(policy),
-        broadcast_to_publisher: None,
+        ..ChannelRule::default()
     }
 }
 

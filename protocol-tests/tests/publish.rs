@@ -98,8 +98,8 @@ async fn p063_the_echo_can_be_switched_off_for_a_channel() {
     let broker = Broker::with(|config| {
         config.channels.push(ChannelRule {
             pattern: "/quiet/**".into(),
-            queue_policy: None,
             broadcast_to_publisher: Some(false),
+            ..ChannelRule::default()
         });
     })
     .await;

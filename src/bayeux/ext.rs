@@ -3,7 +3,7 @@
 //! A value that makes no sense is no value: extensions never fail a message. Keys that are not known
 //! here are passed over and not repeated (protocol.md 135). The `ext` of a publish is not read at
 //! all; it belongs to the application.
-//! Source: protocol.md 123 to 130; CometD's `AcknowledgedMessagesExtension`.
+//! Source: protocol.md 123 to 130; CometD's `AcknowledgedMessagesExtension`, `TimesyncExtension`.
 
 use std::{fmt, io::Write};
 
@@ -12,11 +12,17 @@ use serde_json::value::RawValue;
 
 use crate::bayeux::json;
 
+mod timesync;
+
+pub use timesync::{TimesyncReply, TimesyncRequest};
+
 /// What a meta message asks of the extensions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestExt {
     /// `ext.ack`.
     pub ack: Option<AckRequest>,
+    /// `ext.timesync`.
+    pub timesync: Option<TimesyncRequest>,
 }
 
 /// `ext.ack` of a request.
@@ -33,6 +39,8 @@ pub enum AckRequest {
 pub struct ReplyExt {
     /// `ext.ack`.
     pub ack: Option<AckReply>,
+    /// `ext.timesync`.
+    pub timesync: Option<TimesyncReply>,
 }
 
 /// `ext.ack` of a reply.
@@ -40,6 +48,8 @@ pub struct ReplyExt {
 pub enum AckReply {
     /// `true`, of a handshake: every connect reply will have a number.
     Accepted,
+    /// `{"enabled":true,"batch":N}`, of a handshake whose reply ends that batch.
+    AcceptedWithBatch(u64),
     /// The number of the batch that a connect reply ends.
     Batch(u64),
 }
@@ -69,8 +79,10 @@ impl<'de> Visitor<'de> for ExtVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RequestExt, A::Error> {
         let mut ext = RequestExt::default();
         while let Some((name, value)) = entries.next_entry::<&RawValue, &RawValue>()? {
-            if json::text(name).as_deref() == Some("ack") {
-                ext.ack = ack(value);
+            match json::text(name).as_deref() {
+                Some("ack") => ext.ack = ack(value),
+                Some("timesync") => ext.timesync = TimesyncRequest::read(value),
+                _ => {}
             }
         }
         Ok(ext)
@@ -91,12 +103,26 @@ fn ack(value: &RawValue) -> Option<AckRequest> {
 impl ReplyExt {
     /// Appends `,"ext":{…}`, or nothing.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let Some(ack) = self.ack else { return };
+        if *self == Self::default() {
+            return;
+        }
+        out.extend_from_slice(b",\"ext\":{");
         // Writing into a vector cannot fail: it grows, or the process ends.
-        let _ = match ack {
-            AckReply::Accepted => write!(out, ",\"ext\":{{\"ack\":true}}"),
-            AckReply::Batch(number) => write!(out, ",\"ext\":{{\"ack\":{number}}}"),
+        let _ = match self.ack {
+            None => Ok(()),
+            Some(AckReply::Accepted) => write!(out, "\"ack\":true"),
+            Some(AckReply::AcceptedWithBatch(number)) => {
+                write!(out, "\"ack\":{{\"enabled\":true,\"batch\":{number}}}")
+            }
+            Some(AckReply::Batch(number)) => write!(out, "\"ack\":{number}"),
         };
+        if let Some(timesync) = &self.timesync {
+            if self.ack.is_some() {
+                out.push(b',');
+            }
+            timesync.write(out);
+        }
+        out.push(b'}');
     }
 }
 

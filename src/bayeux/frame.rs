@@ -33,6 +33,15 @@ mod authentication;
 #[derive(Clone)]
 pub struct Frame(Arc<Encoded>);
 
+/// How a frame is treated on its way to a client. Nothing of it is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handling {
+    /// What becomes of it in a full queue.
+    pub policy: QueuePolicy,
+    /// The broker's time until which it may wait for others, in milliseconds; `None`: not at all.
+    pub lazy_until: Option<u64>,
+}
+
 /// Counts the bytes of all frames that are alive, a shared frame once.
 ///
 /// Clones of [`Frame::wire`] that outlive their frame are not counted. They live for one write.
@@ -48,7 +57,7 @@ struct Encoded {
     /// would not be smaller.
     deflated: OnceLock<Option<Bytes>>,
     channel: ChannelName,
-    policy: QueuePolicy,
+    handling: Handling,
     meter: Arc<Meter>,
 }
 
@@ -66,7 +75,7 @@ impl Frame {
         data: &RawValue,
         ext: Option<&RawValue>,
         extra: &[(Cow<'_, str>, &RawValue)],
-        policy: QueuePolicy,
+        handling: impl Into<Handling>,
         meter: &Arc<Meter>,
     ) -> Self {
         let ext = ext.map(authentication::without);
@@ -85,7 +94,7 @@ impl Frame {
             payload_start: header.len(),
             deflated: OnceLock::new(),
             channel: channel.clone(),
-            policy,
+            handling: handling.into(),
             meter: Arc::clone(meter),
         }))
     }
@@ -109,7 +118,12 @@ impl Frame {
 
     /// What becomes of it in a full queue.
     pub fn policy(&self) -> QueuePolicy {
-        self.0.policy
+        self.0.handling.policy
+    }
+
+    /// Until when it may wait for others; see [`Handling::lazy_until`].
+    pub fn lazy_until(&self) -> Option<u64> {
+        self.0.handling.lazy_until
     }
 
     /// The length of [`Frame::wire`]: what the frame counts in a queue.
@@ -133,6 +147,14 @@ impl fmt::Debug for Frame {
             .field("channel", &self.0.channel.as_str())
             .field("bytes", &self.bytes())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Handling ===
+
+impl From<QueuePolicy> for Handling {
+    fn from(policy: QueuePolicy) -> Self {
+        Self { policy, lazy_until: None }
     }
 }
 

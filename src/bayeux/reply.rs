@@ -9,7 +9,7 @@ use std::{io::Write, time::Duration};
 
 use serde_json::value::RawValue;
 
-use crate::bayeux::{error::Refusal, ext::ReplyExt, json, scan};
+use crate::bayeux::{error::Refusal, ext::ReplyExt, json, scan, timestamp::Timestamp};
 
 /// What a client is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct HandshakeFields<'a> {
     pub client_id: &'a str,
     /// The transports that the broker offers; at least one.
     pub connection_types: &'a [&'a str],
+    /// How many deliveries follow, if any may (protocol.md 27).
+    pub messages: Option<usize>,
 }
 
 /// The answer to one message.
@@ -77,6 +79,8 @@ pub struct Reply<'a> {
     pub handshake: Option<HandshakeFields<'a>>,
     /// What extensions have to say.
     pub ext: ReplyExt,
+    /// When the reply was written.
+    pub timestamp: Option<Timestamp>,
 }
 
 // === impl Reply ===
@@ -114,6 +118,9 @@ impl Reply<'_> {
             advice.write(out);
         }
         self.ext.write(out);
+        if let Some(timestamp) = self.timestamp {
+            append(out, format_args!(",\"timestamp\":\"{timestamp}\""));
+        }
         out.push(b'}');
     }
 }
@@ -132,6 +139,9 @@ impl HandshakeFields<'_> {
             json::write_string(out, name);
         }
         out.push(b']');
+        if let Some(messages) = self.messages {
+            append(out, format_args!(",\"x-messages\":{messages}"));
+        }
     }
 }
 

@@ -36,6 +36,10 @@ pub enum Progress {
 pub struct Wakes(Vec<Waker>);
 
 impl Wakes {
+    pub(super) fn extend(&mut self, waker: Option<Waker>) {
+        self.0.extend(waker);
+    }
+
     /// Wakes everybody collected so far.
     pub fn fire(&mut self) {
         for waker in self.0.drain(..) {
@@ -162,6 +166,9 @@ impl Delivery {
             counters.dropped(pushed.dropped);
             wakes.0.extend(pushed.waker);
             counters.queued.add(usize::from(pushed.entered));
+            if let Some(at) = pushed.ask_at {
+                self.broker.lazy.insert(at, session.id());
+            }
             if pushed.overflow {
                 self.broker.end(session, Cause::Slow);
                 return;

@@ -21,6 +21,8 @@ pub enum Cause {
     Expired,
     /// The server's own program ended it.
     Kicked,
+    /// Its client connected and did nothing else for `session.max_inactivity`.
+    Idle,
     /// Its queue reached `session.queue`.
     Slow,
     /// Its queue was among the largest when all queues neared `limits.queued_bytes`.
@@ -35,6 +37,7 @@ impl Cause {
             Self::Client => "client",
             Self::Expired => "expired",
             Self::Kicked => "kicked",
+            Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Limit => "limit",
         }
@@ -106,7 +109,7 @@ impl Counters {
         match cause {
             Cause::Slow => self.sessions_slow.add(1),
             Cause::Limit => self.sessions_shed.add(1),
-            Cause::Client | Cause::Expired | Cause::Kicked => {}
+            Cause::Client | Cause::Expired | Cause::Kicked | Cause::Idle => {}
         }
     }
 

@@ -10,7 +10,12 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use super::{ack::AckWindow, limits::Cause, session::Session};
+use super::{
+    ack::AckWindow,
+    lazy::{LazyDue, Patience},
+    limits::Cause,
+    session::Session,
+};
 use crate::{bayeux::Frame, config::QueuePolicy};
 
 /// Counts the carriers that a session has had; only the newest may take messages.
@@ -84,6 +89,8 @@ pub(super) struct Pushed {
     pub(super) entered: bool,
     /// The bound is reached and nothing lossy is left to drop: the session has to end.
     pub(super) overflow: bool,
+    /// The message is lazy: its session is to be asked then (protocol.md 122).
+    pub(super) ask_at: Option<u64>,
 }
 
 /// What taking back a batch did.
@@ -120,11 +127,15 @@ pub(super) struct Mailbox {
     deliver_only: bool,
     /// What was sent and is not acknowledged; `None` without the extension.
     unacknowledged: Option<Box<AckWindow>>,
+    /// Whether what waits is due.
+    patience: Patience,
+    /// A message has come since somebody asked.
+    had_messages: bool,
     ended: Option<Cause>,
 }
 
 impl Mailbox {
-    pub(super) const fn new(deliver_only: bool) -> Self {
+    pub(super) fn new(deliver_only: bool) -> Self {
         Self {
             queue: VecDeque::new(),
             queue_bytes: 0,
@@ -135,6 +146,8 @@ impl Mailbox {
             requests: 0,
             deliver_only,
             unacknowledged: None,
+            patience: Patience::default(),
+            had_messages: false,
             ended: None,
         }
     }
@@ -164,6 +177,7 @@ impl Mailbox {
         }
         let window = self.unacknowledged.as_mut()?;
         self.queue_bytes = 0;
+        self.patience.taken(false);
         Some(window.send(std::mem::take(&mut self.queue)))
     }
 
@@ -172,6 +186,9 @@ impl Mailbox {
         let mut pushed = Pushed::default();
         if self.ended.is_some() {
             return pushed;
+        }
+        if self.queue.is_empty() {
+            self.patience.calm();
         }
         if frame.policy() == QueuePolicy::Latest {
             pushed.dropped.latest += self.forget_channel(frame);
@@ -193,6 +210,8 @@ impl Mailbox {
         }
         self.queue_bytes += frame.bytes();
         self.queue.push_back(frame.clone());
+        self.had_messages = true;
+        pushed.ask_at = self.patience.entered(frame.lazy_until());
         pushed.waker = self.wake();
         pushed
     }
@@ -205,7 +224,7 @@ impl Mailbox {
         if owner != self.owner {
             return Some(Ready::Superseded);
         }
-        if self.available() && !self.held_off() {
+        if self.is_due() && self.out.is_none() && !self.held_off() {
             return Some(Ready::Messages);
         }
         match &mut self.waiter {
@@ -223,7 +242,8 @@ impl Mailbox {
             None => !self.carrier.flows() && !self.deliver_only,
         };
         let acknowledges = self.unacknowledged.is_some();
-        if !entitled || acknowledges || !self.available() || self.ended.is_some() {
+        let available = !self.queue.is_empty() && self.out.is_none();
+        if !entitled || acknowledges || !available || self.ended.is_some() {
             return None;
         }
         let mut bytes = 0;
@@ -241,6 +261,7 @@ impl Mailbox {
             self.queue.drain(..count).collect()
         };
         self.queue_bytes -= bytes;
+        self.patience.taken(!self.queue.is_empty());
         self.out = Some((count, bytes));
         Some(frames)
     }
@@ -260,6 +281,7 @@ impl Mailbox {
             }
             self.queue_bytes += frame.bytes();
             self.queue.push_front(frame);
+            self.patience.lose();
         }
         settled.waker = self.wake();
         settled
@@ -332,8 +354,20 @@ impl Mailbox {
         self.queue_bytes + self.sent().1
     }
 
-    fn available(&self) -> bool {
-        !self.queue.is_empty() && self.out.is_none()
+    /// Whether messages wait that are not, or no longer, lazy.
+    pub(super) fn is_due(&self) -> bool {
+        !self.queue.is_empty() && self.patience.is_lost()
+    }
+
+    /// Asks about lazy messages; see [`LazyDue`].
+    pub(super) fn lazy_due(&mut self, now: u64) -> LazyDue {
+        let later = self.patience.ask(now);
+        LazyDue { waker: self.wake(), later }
+    }
+
+    /// Whether a message has come since the last call.
+    pub(super) fn had_messages(&mut self) -> bool {
+        std::mem::take(&mut self.had_messages)
     }
 
     /// Whether the queue is left to the response of a request that is in progress.
@@ -342,7 +376,8 @@ impl Mailbox {
     }
 
     fn wake(&mut self) -> Option<Waker> {
-        if self.available() && !self.held_off() { self.waiter.take() } else { None }
+        let due = self.is_due() && self.out.is_none() && !self.held_off();
+        if due { self.waiter.take() } else { None }
     }
 
     fn fits(&self, frame: &Frame, bounds: QueueBounds) -> bool {

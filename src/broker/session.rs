@@ -19,7 +19,9 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{
+    activity::LastActive,
     browser::BrowserId,
+    lazy::LazyDue,
     limits::{Cause, Counters},
     mailbox::{Batch, Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
     settings::Settings,
@@ -78,6 +80,7 @@ pub struct Session {
     browser: Option<BrowserId>,
     created: u64,
     connected: AtomicBool,
+    active: LastActive,
     deadline: AtomicU64,
     /// Time of the earliest entry in the expiry wheel that will look at this session.
     wheel_due: AtomicU64,
@@ -121,6 +124,7 @@ impl Session {
             browser,
             created: now,
             connected: AtomicBool::new(false),
+            active: LastActive::new(now),
             deadline: AtomicU64::new(0),
             wheel_due: AtomicU64::new(u64::MAX),
             bounds: QueueBounds {
@@ -168,6 +172,12 @@ impl Session {
     #[must_use]
     pub fn is_streamed(&self) -> bool {
         self.mailbox.lock().carrier() == Carrier::Stream
+    }
+
+    /// Whether messages wait that are not, or no longer, lazy (protocol.md 122).
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.mailbox.lock().is_due()
     }
 
     /// Number of messages that wait, without those in a carrier's hands.
@@ -250,6 +260,20 @@ impl Session {
     /// Appends a frame. Returns what is to be done about it; see [`Pushed`].
     pub(super) fn push(&self, frame: &Frame) -> Pushed {
         self.mailbox.lock().push(frame, self.bounds)
+    }
+
+    /// Asks about lazy messages; see [`LazyDue`].
+    pub(super) fn lazy_due(&self, now: u64) -> LazyDue {
+        self.mailbox.lock().lazy_due(now)
+    }
+
+    /// Whether a message has come since the last call.
+    pub(super) fn had_messages(&self) -> bool {
+        self.mailbox.lock().had_messages()
+    }
+
+    pub(super) const fn active(&self) -> &LastActive {
+        &self.active
     }
 
     pub(super) const fn created(&self) -> u64 {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{bayeux::NameLimits, config::Config};
+use crate::{
+    bayeux::NameLimits,
+    config::{Activity, Config},
+};
 
 /// Values of `[session]` and `[limits]`, checked when the configuration was loaded.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(super) struct Settings {
     pub(super) queued_bytes_max: usize,
     pub(super) root_wildcard: bool,
     pub(super) per_browser_max: Option<u32>,
+    pub(super) activity: Activity,
+    pub(super) max_inactivity: Duration,
     pub(super) name: NameLimits,
 }
 
@@ -37,6 +42,8 @@ impl Settings {
             queued_bytes_max: limits.queued_bytes.unwrap_or(usize::MAX),
             root_wildcard: limits.root_wildcard,
             per_browser_max: session.max_per_browser,
+            activity: session.activity,
+            max_inactivity: session.max_inactivity,
             name: NameLimits { bytes: limits.channel_length, segments: limits.channel_segments },
         }
     }

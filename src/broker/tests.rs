@@ -75,7 +75,7 @@ pub(super) fn lossy_config() -> Config {
     let rule = |pattern: &str, policy| ChannelRule {
         pattern: pattern.into(),
         queue_policy: Some(policy),
-        broadcast_to_publisher: None,
+        ..ChannelRule::default()
     };
     Config {
         channels: vec![
@@ -88,7 +88,7 @@ pub(super) fn lossy_config() -> Config {
 
 pub(super) fn publish(broker: &Arc<Broker>, channel: &str, json: &str) {
     let Published::Walk(mut delivery) =
-        broker.publish(None, &name(channel), Payload::from(&*raw(json))).unwrap()
+        broker.publish(None, &name(channel), Payload::from(&*raw(json)), start()).unwrap()
     else {
         panic!("nobody else publishes");
     };

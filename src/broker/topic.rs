@@ -54,6 +54,8 @@ pub(super) struct Retired<T>(pub(super) T);
 /// See the module documentation.
 #[derive(Default)]
 pub(super) struct Topic {
+    /// Stays when nobody uses it.
+    persistent: bool,
     order: Mutex<Order>,
     subscribers: Mutex<Subscribers>,
 }
@@ -80,6 +82,10 @@ struct Subscribers {
 }
 
 impl Topic {
+    pub(super) fn new(persistent: bool) -> Self {
+        Self { persistent, ..Self::default() }
+    }
+
     /// Adds a subscriber.
     pub(super) fn add(&self, session: Arc<Session>) -> Result<Subscriber, Retired<()>> {
         let mut subscribers = self.subscribers.lock();
@@ -158,7 +164,7 @@ impl Topic {
     pub(super) fn retire_after(&self, passes: u8) -> bool {
         let mut order = self.order.lock();
         let mut subscribers = self.subscribers.lock();
-        if order.delivering || !subscribers.slab.is_empty() {
+        if self.persistent || order.delivering || !subscribers.slab.is_empty() {
             order.idle_passes = 0;
             return false;
         }

@@ -6,8 +6,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    Admin, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp, Queue, SameSite,
-    Server, Session, Streaming, Transport, Transports, WebSocket,
+    Activity, Admin, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp, Queue,
+    SameSite, Server, Session, Streaming, Transport, Transports, WebSocket,
 };
 
 impl Default for Server {
@@ -50,8 +50,14 @@ impl Default for Session {
             max_interval: Duration::from_secs(60),
             handshake_grace: Duration::from_secs(10),
             ack: true,
+            timesync: true,
+            timestamp: false,
+            activity: Activity::Off,
+            max_inactivity: Duration::from_secs(600),
             broadcast_to_publisher: true,
             meta_connect_deliver_only: false,
+            deliver_during_handshake: false,
+            max_lazy_timeout: Duration::from_secs(5),
             handshake_reconnect: false,
             max_per_browser: Some(1),
             multi_session_interval: Duration::from_secs(2),

@@ -109,6 +109,7 @@ fn rule_example(key: &str) -> &'static str {
     match key {
         "match" => "\"/ticker/**\"",
         "queue_policy" => "\"latest\"",
+        "lazy" => "\"2s\"",
         _ => "true",
     }
 }

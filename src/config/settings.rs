@@ -6,7 +6,7 @@
 use toml::Value;
 
 use super::{
-    ChannelRule, Config, LogFormat, LogIp, QueuePolicy, SameSite, Transport,
+    Activity, ChannelRule, Config, LogFormat, LogIp, QueuePolicy, SameSite, Transport,
     form::{
         Address, AutoFlag, Choice, Count, FilePath, Flag, Form, List, Optional, OrUnlimited, Size,
         Span, Text,
@@ -133,8 +133,9 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         name: RULES,
-        doc: "Rules by channel. The first `[[channels]]` entry whose `match` covers a channel \
-              decides; without one the values of `[session]` hold.",
+        doc: "Rules by channel. For each key the most specific `[[channels]]` entry that covers a \
+              channel and has the key decides, wherever it stands: `/a/b` before `/a/*` before \
+              `/a/**` before `/**`. Without one the values of `[session]` hold.",
     },
     Section { name: "auth", doc: "Who may connect." },
     Section { name: "admin", doc: "The operators' listener: `/healthz` and `/readyz`." },
@@ -183,6 +184,21 @@ pub(super) fn rule_settings() -> Vec<Setting<ChannelRule>> {
             |r| &mut r.broadcast_to_publisher,
             Optional { word: None, form: Flag },
             "Overrides `session.broadcast_to_publisher`.",
+        ),
+        Setting::new(
+            "lazy",
+            |r| &mut r.lazy,
+            Optional { word: None, form: Span(0, 3_600_000) },
+            "Makes messages lazy: they wake no client, but wait so long for others to go along \
+             with, at most `session.max_lazy_timeout`. `0s`: not lazy, although a more general \
+             entry says so.",
+        ),
+        Setting::new(
+            "persistent",
+            |r| &mut r.persistent,
+            Optional { word: None, form: Flag },
+            "Keeps a channel that nobody uses. One that `match` names in full exists from the \
+             start.",
         ),
     ]
 }
@@ -378,6 +394,37 @@ fn session() -> Vec<Setting<Config>> {
              `[session.queue]`.",
         ),
         Setting::new(
+            "session.timesync",
+            |c| &mut c.session.timesync,
+            Flag,
+            "Answers the time synchronisation extension, by which clients learn the server's \
+             clock.",
+        ),
+        Setting::new(
+            "session.timestamp",
+            |c| &mut c.session.timestamp,
+            Flag,
+            "Adds `timestamp` to replies and deliveries, as CometD's timestamp extension does.",
+        ),
+        Setting::new(
+            "session.activity",
+            |c| &mut c.session.activity,
+            Choice(&[
+                ("off", Activity::Off),
+                ("client", Activity::Client),
+                ("client_server", Activity::ClientServer),
+            ]),
+            "Ends sessions that connect and do nothing else for `session.max_inactivity`: their \
+             client sends nothing (`client`), nor is anything sent to it (`client_server`).",
+        ),
+        Setting::new(
+            "session.max_inactivity",
+            |c| &mut c.session.max_inactivity,
+            Span(100, 604_800_000),
+            "How long. It is looked at when a connect arrives, so the end may come \
+             `session.timeout` later.",
+        ),
+        Setting::new(
             "session.broadcast_to_publisher",
             |c| &mut c.session.broadcast_to_publisher,
             Flag,
@@ -388,6 +435,19 @@ fn session() -> Vec<Setting<Config>> {
             |c| &mut c.session.meta_connect_deliver_only,
             Flag,
             "Whether messages travel only with replies to `/meta/connect`, on WebSocket too.",
+        ),
+        Setting::new(
+            "session.deliver_during_handshake",
+            |c| &mut c.session.deliver_during_handshake,
+            Flag,
+            "Whether messages that wait when a session opens travel with the handshake reply, \
+             which then says how many as `x-messages`.",
+        ),
+        Setting::new(
+            "session.max_lazy_timeout",
+            |c| &mut c.session.max_lazy_timeout,
+            Span(50, 3_600_000),
+            "Longest time that a message of a lazy channel (`[[channels]]`) waits for others.",
         ),
         Setting::new(
             "session.handshake_reconnect",

@@ -8,14 +8,14 @@ use sha2::Sha256;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    StartError,
+    StartError, clock,
     cookie::{Cookies, Occasion, Presented},
     drain::Drain,
     forwarded::{Proxies, Scheme},
     origin::{self, OriginRule},
 };
 use crate::{
-    bayeux::MessageLimits,
+    bayeux::{MessageLimits, Timestamp},
     broker::{Broker, BrowserId, Session, SessionId},
     config::{Config, Transport},
     telemetry::Sampler,
@@ -85,6 +85,11 @@ impl App {
     pub(crate) fn sid(&self, id: &SessionId) -> String {
         let digest = self.sid_key.clone().chain_update(id.as_bytes()).finalize().into_bytes();
         digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What replies and deliveries say of the time, if they do (protocol.md 131).
+    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
+        self.config.session.timestamp.then(|| Timestamp(clock::time_of_day().as_secs()))
     }
 
     /// The browser of a request, and the cookie that makes it known if it presents none of ours.

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{app::App, clock};
+use super::{app::App, clock, timesync::Timesync};
 use crate::{
     bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
     broker::{Batch, Carrier, Cause, Generation, Session},
@@ -24,6 +24,8 @@ pub(super) struct Connect {
     id: Option<Box<str>>,
     interval: Duration,
     counts_seconds: bool,
+    /// Boxed, because few ask and many are held.
+    timesync: Option<Box<Timesync>>,
     /// How long it may be held; zero: it is answered at once.
     pub(super) hold: Duration,
 }
@@ -65,6 +67,7 @@ impl Connect {
             id: request.id.map(Box::from),
             interval: interval.min(INTERVAL_MAX),
             counts_seconds: request.counts_seconds,
+            timesync: request.timesync,
             hold: hold.min(timeout),
         }
     }
@@ -80,6 +83,7 @@ impl Connect {
             id: None,
             interval: app.config.session.interval,
             counts_seconds: false,
+            timesync: None,
             hold: Duration::ZERO,
         }
     }
@@ -104,6 +108,7 @@ impl Connect {
     #[must_use]
     pub(super) fn write_reply(&mut self, release: Release, out: &mut Vec<u8>) -> Option<Batch> {
         let usual = regular_advice(&self.app, self.advised(self.interval));
+        let timestamp = self.app.timestamp();
         let (successful, error, advice) = match release {
             Release::Due => (true, None, usual),
             Release::TooManyHolds => self.multiple_clients(usual),
@@ -112,11 +117,17 @@ impl Connect {
                 (true, None, Advice { interval: Some(self.advised(pause)), ..usual })
             }
             Release::Ended(Cause::Client) => (true, None, STOP),
-            Release::Ended(Cause::Kicked) => {
+            Release::Ended(cause @ (Cause::Kicked | Cause::Idle)) => {
                 let channel = Some("/meta/disconnect");
-                Reply { channel, successful: true, ..Reply::default() }.write(out);
+                Reply { channel, successful: true, timestamp, ..Reply::default() }.write(out);
                 out.push(b',');
-                (true, None, STOP)
+                match cause {
+                    Cause::Idle => {
+                        let advice = Advice { interval: Some(Duration::ZERO), ..STOP };
+                        (false, Some(Refusal::SessionUnknown), advice)
+                    }
+                    _ => (true, None, STOP),
+                }
             }
             Release::Ended(Cause::Expired | Cause::Slow | Cause::Limit) => {
                 (false, Some(Refusal::SessionUnknown), START_ANEW)
@@ -129,7 +140,11 @@ impl Connect {
             successful,
             error,
             advice: Some(advice),
-            ext: ReplyExt { ack: ack.map(AckReply::Batch) },
+            ext: ReplyExt {
+                ack: ack.map(AckReply::Batch),
+                timesync: self.timesync.as_deref().and_then(Timesync::answer),
+            },
+            timestamp,
             ..Reply::default()
         }
         .write(out);
@@ -169,13 +184,15 @@ impl Drop for Connect {
 }
 
 /// What a connect asks for, this once.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct ConnectRequest<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) timeout: Option<Duration>,
     pub(super) interval: Option<Duration>,
     /// The last batch that the client has, with the ack extension.
     pub(super) acknowledged: Option<u64>,
+    /// What the client wants to know about the time.
+    pub(super) timesync: Option<Box<Timesync>>,
     /// The client takes `advice.interval` for seconds: 2000 would be 33 minutes (protocol.md 140).
     pub(super) counts_seconds: bool,
 }

@@ -5,24 +5,23 @@
 //! its own business. Every publish, from wherever it comes, passes [`publish`].
 //! Source: Bayeux 1.0 on meta channels; protocol.md 1-47, 65-81, 111-121.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
+use serde_json::value::RawValue;
 use tokio::task::yield_now;
 
 use super::{
     app::App,
     clock,
-    connect::{
-        Connect, ConnectRequest, Release, START_ANEW, STOP, regular_advice, write_streamed_reply,
-    },
+    connect::{Connect, ConnectRequest, Release, START_ANEW, write_streamed_reply},
     cookie::Presented,
-    drain::jitter,
+    handshake::handshake,
     report,
+    timesync::Timesync,
 };
 use crate::{
     bayeux::{
-        AckReply, AckRequest, Advice, ChannelName, HandshakeFields, Kind, Message, Names, Refusal,
-        Reply, ReplyExt, RequestExt,
+        AckRequest, Advice, ChannelName, Kind, Message, Names, Refusal, Reply, ReplyExt, RequestExt,
     },
     broker::{
         Batch, Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published,
@@ -47,7 +46,7 @@ pub(super) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    fn advised(&self, pause: Duration) -> Duration {
+    pub(super) fn advised(&self, pause: Duration) -> Duration {
         if self.counts_seconds { Duration::ZERO } else { pause }
     }
 }
@@ -67,8 +66,9 @@ pub(super) struct Outcome {
     pub(super) replies: Vec<u8>,
     /// The connect of the batch. If its hold is not zero its reply is still to be written.
     pub(super) connect: Option<Connect>,
-    /// What goes ahead of its reply, if its session acknowledges.
-    pub(super) numbered: Option<Batch>,
+    /// Messages that belong to a reply and were taken with it: of a session that acknowledges, or of
+    /// a handshake.
+    pub(super) taken: Option<Batch>,
     /// Keeps a held poll asleep until this request's response has taken the queue.
     pub(super) request: Option<RequestGuard>,
 }
@@ -99,7 +99,11 @@ pub(super) async fn dispatch(
     // Fired when the batch is done, so that a burst wakes each receiver once.
     let mut wakes = Wakes::default();
     for message in batch {
-        let mut turn = Turn { app, sender, message, lone_connect, outcome: &mut outcome };
+        let is_meta = message.channel.as_ref().is_some_and(|name| name.starts_with("/meta/"));
+        let ext = RequestExt::read(message.ext.filter(|_| is_meta));
+        let timesync = Timesync::begin(app, &ext);
+        let outcome = &mut outcome;
+        let mut turn = Turn { app, sender, message, ext, timesync, lone_connect, outcome };
         turn.take(&mut session, &mut wakes).await;
     }
     Ok(outcome)
@@ -116,7 +120,15 @@ pub(super) async fn publish(
     payload: Payload<'_>,
     wakes: &mut Wakes,
 ) -> Result<(), Refusal> {
-    match Broker::publish(&app.broker, publisher, channel, payload)? {
+    let published = {
+        let stamp =
+            app.timestamp().and_then(|now| RawValue::from_string(format!("\"{now}\"")).ok());
+        let extra = stamp.as_deref().map(|stamp| with_timestamp(payload.extra, stamp));
+        let extra = extra.as_deref().unwrap_or(payload.extra);
+        let payload = Payload { extra, ..payload };
+        Broker::publish(&app.broker, publisher, channel, payload, clock::now())?
+    };
+    match published {
         Published::Walk(mut delivery) => loop {
             match delivery.step(wakes) {
                 Progress::Done => return Ok(()),
@@ -139,60 +151,20 @@ pub(super) async fn publish(
     }
 }
 
+/// The unknown fields of a message with our `timestamp` instead of the publisher's (protocol.md 131).
+fn with_timestamp<'a>(
+    extra: &[(Cow<'a, str>, &'a RawValue)],
+    stamp: &'a RawValue,
+) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+    let others = extra.iter().filter(|(name, _)| name != TIMESTAMP).cloned();
+    others.chain([(Cow::Borrowed(TIMESTAMP), stamp)]).collect()
+}
+
 async fn finish(mut delivery: Delivery) {
     let mut wakes = Wakes::default();
     while delivery.step(&mut wakes) != Progress::Done {
         wakes.fire();
         yield_now().await;
-    }
-}
-
-/// Opens a session (protocol.md 15-29).
-fn handshake(app: &Arc<App>, sender: &Sender<'_>, message: &Message<'_>, outcome: &mut Outcome) {
-    let types = app.connection_types.as_slice();
-    let common = message
-        .connection_types
-        .as_ref()
-        .is_none_or(|offered| offered.iter().any(|name| types.contains(&name.as_ref())));
-    let opened = if !message.id.is_valid() {
-        Err(Refusal::MessageIdInvalid)
-    } else if !common {
-        Err(Refusal::HandshakeFailed)
-    } else {
-        new_session_id().and_then(|id| app.broker.handshake(id, sender.browser, clock::now()))
-    };
-    let id = message.id.echo();
-    let reply = Reply { channel: Some(HANDSHAKE), id, ..Reply::default() };
-    match opened {
-        Ok(session) => {
-            report::handshake(app, sender.address, &session, sender.carrier);
-            let pause = sender.advised(app.config.session.interval);
-            let mut advice = regular_advice(app, pause);
-            advice.max_interval =
-                app.config.session.handshake_reconnect.then_some(app.config.session.max_interval);
-            let client_id = session.id().client_id();
-            let fields = HandshakeFields { client_id: &client_id, connection_types: types };
-            let (advice, handshake) = (Some(advice), Some(fields));
-            let offered = RequestExt::read(message.ext).ack == Some(AckRequest::Offered);
-            let acknowledges = offered && app.config.session.ack;
-            if acknowledges {
-                session.start_acknowledging();
-            }
-            let ext = ReplyExt { ack: acknowledges.then_some(AckReply::Accepted) };
-            Reply { successful: true, advice, handshake, ext, ..reply }.write(&mut outcome.replies);
-            outcome.session = Some(session);
-            outcome.opened = true;
-        }
-        Err(refusal) => {
-            report::refused(app, sender.address, HANDSHAKE, None, refusal);
-            // Without room the client may try again later; otherwise it had better not.
-            outcome.overloaded = refusal == Refusal::Overloaded;
-            let pause = sender.advised(jitter(RETRY_SPREAD));
-            let again = Advice { interval: Some(pause), ..START_ANEW };
-            let advice = if outcome.overloaded { again } else { STOP };
-            let (error, advice) = (Some(refusal), Some(advice));
-            Reply { error, advice, ..reply }.write(&mut outcome.replies);
-        }
     }
 }
 
@@ -215,18 +187,13 @@ fn is_connect(batch: &[Message<'_>]) -> bool {
     batch.iter().any(|message| message.channel.as_deref() == Some(CONNECT))
 }
 
-/// 128 random bits (protocol.md 22).
-fn new_session_id() -> Result<SessionId, Refusal> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| Refusal::Overloaded)?;
-    Ok(SessionId::from_bytes(random))
-}
-
 /// One message of a batch.
 struct Turn<'a, 'm> {
     app: &'a Arc<App>,
     sender: &'a Sender<'a>,
     message: &'a Message<'m>,
+    ext: RequestExt,
+    timesync: Option<Timesync>,
     lone_connect: bool,
     outcome: &'a mut Outcome,
 }
@@ -246,6 +213,10 @@ impl Turn<'_, '_> {
             return self.refuse(Refusal::SessionUnknown, advice);
         };
         match self.command() {
+            CONNECT if self.app.broker.is_idle(&current, clock::now()) => {
+                self.send_away(&current);
+                *session = None;
+            }
             CONNECT => self.connect(&current),
             SUBSCRIBE => self.each_subscription(&current, true),
             UNSUBSCRIBE => self.each_subscription(&current, false),
@@ -279,6 +250,23 @@ impl Turn<'_, '_> {
         if self.message.id.is_valid() { Ok(name) } else { Err(Refusal::MessageIdInvalid) }
     }
 
+    fn begin_connect(&mut self, session: &Arc<Session>) -> Connect {
+        let advice = self.message.advice.unwrap_or_default();
+        let acknowledged = match self.ext.ack {
+            Some(AckRequest::UpTo(number)) => Some(number),
+            Some(AckRequest::Offered) | None => None,
+        };
+        let request = ConnectRequest {
+            id: self.message.id.echo(),
+            timeout: advice.timeout,
+            interval: advice.interval,
+            acknowledged,
+            timesync: self.timesync.take().map(Box::new),
+            counts_seconds: self.sender.counts_seconds,
+        };
+        Connect::begin(self.app, session, self.sender.carrier, request)
+    }
+
     fn connect(&mut self, session: &Arc<Session>) {
         let carrier = self.sender.carrier;
         // The first connect has the type of the handshake, and may arrive after the stream.
@@ -290,23 +278,11 @@ impl Turn<'_, '_> {
             let id = self.message.id.echo();
             return write_streamed_reply(self.app, id, &mut self.outcome.replies);
         }
-        let advice = self.message.advice.unwrap_or_default();
-        let acknowledged = match RequestExt::read(self.message.ext).ack {
-            Some(AckRequest::UpTo(number)) => Some(number),
-            Some(AckRequest::Offered) | None => None,
-        };
-        let request = ConnectRequest {
-            id: self.message.id.echo(),
-            timeout: advice.timeout,
-            interval: advice.interval,
-            acknowledged,
-            counts_seconds: self.sender.counts_seconds,
-        };
-        let mut connect = Connect::begin(self.app, session, carrier, request);
+        let mut connect = self.begin_connect(session);
         // Over HTTP only a connect alone in its request is held (protocol.md 38); a WebSocket whose
         // queue has something answers at once as well (39).
         let may_hold = match carrier {
-            Carrier::Socket => session.queued() == 0,
+            Carrier::Socket => !session.is_due(),
             Carrier::Poll | Carrier::Stream | Carrier::None => self.lone_connect,
         };
         if !may_hold {
@@ -314,8 +290,8 @@ impl Turn<'_, '_> {
         }
         if connect.hold.is_zero() {
             self.separate();
-            let numbered = connect.write_reply(Release::Due, &mut self.outcome.replies);
-            self.outcome.numbered = numbered.or_else(|| self.outcome.numbered.take());
+            let taken = connect.write_reply(Release::Due, &mut self.outcome.replies);
+            self.outcome.taken = taken.or_else(|| self.outcome.taken.take());
         }
         self.outcome.connect = Some(connect);
     }
@@ -325,6 +301,18 @@ impl Turn<'_, '_> {
         let streams = [Transport::EventSource, Transport::Streaming, Transport::Iframe];
         let name = self.message.connection_type.as_deref();
         name.is_some_and(|name| streams.iter().any(|stream| stream.name() == name))
+    }
+
+    /// Ends a session whose client only connects (protocol.md 132).
+    fn send_away(&mut self, session: &Arc<Session>) {
+        let mut connect = self.begin_connect(session);
+        connect.hold = Duration::ZERO;
+        self.app.broker.end(session, Cause::Idle);
+        self.separate();
+        let ended = Release::Ended(Cause::Idle);
+        self.outcome.taken = connect.write_reply(ended, &mut self.outcome.replies);
+        self.outcome.connect = Some(connect);
+        self.outcome.disconnected = true;
     }
 
     fn each_subscription(&mut self, session: &Arc<Session>, subscribe: bool) {
@@ -391,6 +379,11 @@ impl Turn<'_, '_> {
             error,
             subscription: self.message.subscription.raw,
             advice,
+            ext: ReplyExt {
+                ack: None,
+                timesync: self.timesync.as_ref().and_then(Timesync::answer),
+            },
+            timestamp: self.app.timestamp(),
             ..Reply::default()
         }
         .write(&mut self.outcome.replies);
@@ -403,11 +396,9 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Over so long the clients spread that come again after a refused handshake.
-const RETRY_SPREAD: Duration = Duration::from_secs(10);
-
-const HANDSHAKE: &str = "/meta/handshake";
+pub(super) const HANDSHAKE: &str = "/meta/handshake";
 const CONNECT: &str = "/meta/connect";
 const SUBSCRIBE: &str = "/meta/subscribe";
 const UNSUBSCRIBE: &str = "/meta/unsubscribe";
 const DISCONNECT: &str = "/meta/disconnect";
+const TIMESTAMP: &str = "timestamp";

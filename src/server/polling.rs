@@ -105,17 +105,18 @@ impl Poller {
             Ok(outcome) => outcome,
             Err(error) => return Polled::Answered(bad_request(&error.to_string())),
         };
-        let Outcome { connect, numbered, replies, request, opened, overloaded, .. } = outcome;
+        let Outcome { connect, taken, replies, request, opened, overloaded, .. } = outcome;
         match connect {
             Some(connect) if !connect.hold.is_zero() => Polled::Held(self, connect),
             Some(connect) => {
                 let batch =
-                    numbered.or_else(|| connect.session().take(connect.generation(), Take::ALL));
+                    taken.or_else(|| connect.session().take(connect.generation(), Take::ALL));
                 Polled::Answered(self.answer(false, batch, &replies, Some(connect)))
             }
             None => {
                 // Over callback-polling only connects deliver (protocol.md 59, 97).
-                let batch = request.filter(|_| self.callback.is_none()).and_then(|own| own.take());
+                let request = request.filter(|_| self.callback.is_none());
+                let batch = taken.or_else(|| request.and_then(|own| own.take()));
                 let answer = self.answer(opened, batch, &replies, None);
                 Polled::Answered(Answer { opened, overloaded, ..answer })
             }
@@ -139,8 +140,8 @@ impl Poller {
             write_streamed_reply(app, connect.id(), &mut reply);
             return self.answer(false, None, &reply, Some(connect));
         };
-        let numbered = connect.write_reply(release, &mut reply);
-        let batch = numbered.or_else(|| connect.session().take(connect.generation(), Take::ALL));
+        let taken = connect.write_reply(release, &mut reply);
+        let batch = taken.or_else(|| connect.session().take(connect.generation(), Take::ALL));
         self.answer(false, batch, &reply, Some(connect))
     }
 

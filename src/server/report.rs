@@ -75,6 +75,10 @@ pub(super) fn ended(app: &App) {
                 let key = "session.max_interval";
                 info!(event = "disconnect", sid, cause, age_s, discarded, key);
             }
+            Cause::Idle => {
+                let key = "session.max_inactivity";
+                info!(event = "disconnect", sid, cause, age_s, discarded, key);
+            }
             Cause::Slow => {
                 let key = "session.queue";
                 info!(event = "disconnect", sid, cause, age_s, discarded, key);

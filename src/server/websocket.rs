@@ -196,7 +196,7 @@ impl Connection {
     }
 
     async fn respond(&mut self, outcome: Outcome) -> Result<(), End> {
-        let Outcome { session, opened, disconnected, replies, mut connect, numbered, .. } = outcome;
+        let Outcome { session, opened, disconnected, replies, mut connect, taken, .. } = outcome;
         if let Some(session) = session {
             self.bind(session, opened, connect.as_ref());
         }
@@ -212,9 +212,15 @@ impl Connection {
         if answered || !self.is_deliver_only() {
             self.deliver_backlog().await?;
         }
-        self.deliver(numbered).await?;
-        if !replies.is_empty() {
+        if opened {
+            // A client counts what follows its handshake reply (27).
             self.send_array(&replies).await?;
+            self.deliver(taken).await?;
+        } else {
+            self.deliver(taken).await?;
+            if !replies.is_empty() {
+                self.send_array(&replies).await?;
+            }
         }
         if disconnected {
             self.let_go(LINGER, close::NORMAL);
@@ -276,7 +282,7 @@ impl Connection {
                 self.let_go(self.app.config.session.max_interval, close::GOING_AWAY);
                 Ok(())
             }
-            Ready::Ended(cause @ (Cause::Client | Cause::Kicked)) => {
+            Ready::Ended(cause @ (Cause::Client | Cause::Kicked | Cause::Idle)) => {
                 self.answer_connect(Release::Ended(cause)).await?;
                 self.let_go(LINGER, close::NORMAL);
                 Ok(())
@@ -318,8 +324,8 @@ impl Connection {
     async fn answer_connect(&mut self, release: Release) -> Result<(), End> {
         let Some((mut connect, _)) = self.connect.take() else { return Ok(()) };
         let mut reply = Vec::new();
-        let numbered = connect.write_reply(release, &mut reply);
-        self.deliver(numbered).await?;
+        let taken = connect.write_reply(release, &mut reply);
+        self.deliver(taken).await?;
         self.send_array(&reply).await
     }
 

@@ -225,7 +225,8 @@ impl World {
         let data = RawValue::from_string(format!("[{number},\"{padding}\"]")).expect("JSON");
         let publisher = client.and_then(|client| self.clients[client].session.clone());
         let session = publisher.as_ref().map(|(_, session)| &**session);
-        let published = self.broker.publish(session, &channel, Payload::from(&*data)).ok()?;
+        let published =
+            self.broker.publish(session, &channel, Payload::from(&*data), self.instant()).ok()?;
         let lossy = text.starts_with("/old") || text.starts_with("/new");
         let mute = !self.config.session.broadcast_to_publisher;
         let except = publisher.filter(|_| mute).map(|(reader, _)| reader);
@@ -303,7 +304,7 @@ fn config(random: &mut Random) -> Config {
     let rule = |pattern: &str, policy| ChannelRule {
         pattern: pattern.into(),
         queue_policy: Some(policy),
-        broadcast_to_publisher: None,
+        ..ChannelRule::default()
     };
     config.channels =
         vec![rule("/old/**", QueuePolicy::DropOldest), rule("/new/**", QueuePolicy::Latest)];

@@ -1,7 +1,7 @@
 //! The rules of the wire protocol, one line each.
 
 use super::{Item, Level};
-use Level::{Later, May, Must, Should};
+use Level::{May, Must, Should};
 
 const fn item(number: u16, level: Level, title: &'static str) -> Item {
     Item { number, level, title }
@@ -36,7 +36,7 @@ pub const ITEMS: &[Item] = &[
     item(24, Must, "A refused handshake says `reconnect:\"none\"` and names no session"),
     item(25, Should, "Credentials may come in `ext` or beside it"),
     item(26, Must, "A session works between handshake and first connect"),
-    item(27, Must, "Over HTTP nothing is delivered with the handshake reply"),
+    item(27, Must, "Nothing is delivered with the handshake reply, unless switched on and counted there"),
     item(28, Must, "A new handshake makes a new session; on the same socket the old one ends"),
     item(29, Should, "A session that never connects expires after the handshake grace"),
     item(30, Must, "The reply to a connect with nothing to deliver"),
@@ -131,7 +131,7 @@ pub const ITEMS: &[Item] = &[
     item(119, Must, "What `*` and `**` match"),
     item(120, Should, "The default policy allows everything but `/meta/**`"),
     item(121, Should, "An unused channel disappears after about three seconds"),
-    item(122, Later, "Lazy channels"),
+    item(122, Should, "Lazy messages wake no client before their time and go along with others"),
     item(123, Must, "Acknowledgement is on when a handshake offers it and the server too"),
     item(124, Must, "A session that acknowledges gets messages with connect replies only"),
     item(125, Must, "Connect replies are numbered from 1; a number never sent acknowledges nothing"),
@@ -139,10 +139,10 @@ pub const ITEMS: &[Item] = &[
     item(127, Must, "Unacknowledged messages answer a connect at once"),
     item(128, Should, "A reply without news for an extension has no `ext`"),
     item(129, Must, "Unacknowledged messages count into the bound of the queue"),
-    item(130, Later, "Time synchronisation"),
-    item(131, Later, "Timestamps"),
-    item(132, Later, "Activity"),
-    item(133, Later, "Binary data"),
+    item(130, Should, "Time synchronisation, accurate to 25 ms"),
+    item(131, May, "Replies and deliveries say when, if switched on"),
+    item(132, May, "A client that only connects is sent away, if switched on"),
+    item(133, Must, "Binary messages pass unchanged"),
     item(134, Must, "A reloaded page goes on with its session"),
     item(135, Must, "Unknown `ext` is ignored and not repeated"),
     item(136, Must, "All client generations are served at once"),

@@ -42,7 +42,45 @@ fn p125_an_acknowledgement_is_a_whole_number_that_fits() {
 #[test]
 fn a_reply_says_what_there_is_to_say() {
     assert_eq!(written(ReplyExt::default()), "");
-    let ack = |ack| written(ReplyExt { ack: Some(ack) });
+    let ack = |ack| written(ReplyExt { ack: Some(ack), timesync: None });
     assert_eq!(ack(AckReply::Accepted), r#","ext":{"ack":true}"#);
     assert_eq!(ack(AckReply::Batch(7)), r#","ext":{"ack":7}"#);
+    assert_eq!(ack(AckReply::AcceptedWithBatch(1)), r#","ext":{"ack":{"enabled":true,"batch":1}}"#);
+    let timesync = Some(TimesyncReply { tc: 1, ts: 2, p: 3, a: None });
+    assert_eq!(
+        written(ReplyExt { ack: None, timesync }),
+        r#","ext":{"timesync":{"tc":1,"ts":2,"p":3}}"#
+    );
+    let timesync = Some(TimesyncReply { tc: 1, ts: 2, p: 3, a: Some(-4) });
+    assert_eq!(
+        written(ReplyExt { ack: Some(AckReply::Batch(7)), timesync }),
+        r#","ext":{"ack":7,"timesync":{"tc":1,"ts":2,"p":3,"a":-4}}"#
+    );
+}
+
+#[test]
+fn p130_a_request_needs_the_clients_time() {
+    let timesync = |text: &str| read(text).timesync;
+    let request = TimesyncRequest { tc: 1_000, l: Some(20), o: -5 };
+    assert_eq!(timesync(r#"{"timesync":{"tc":1000,"l":20,"o":-5}}"#), Some(request));
+    assert_eq!(timesync(r#"{"timesync":{"tc":999.6,"l":2e1,"o":-5.4,"x":1}}"#), Some(request));
+    let first = TimesyncRequest { tc: 1_000, l: None, o: 0 };
+    assert_eq!(timesync(r#"{"timesync":{"tc":1000}}"#), Some(first));
+    for odd in [r#"{"l":1}"#, r#"{"tc":"1"}"#, "7", "null", "[]"] {
+        assert_eq!(timesync(&format!(r#"{{"timesync":{odd}}}"#)), None, "{odd}");
+    }
+}
+
+#[test]
+fn p130_an_accurate_client_is_not_answered() {
+    let request = |l, o| TimesyncRequest { tc: 10_000, l, o };
+    let accuracy = |request: TimesyncRequest| request.answer(10_100, 3).map(|reply| reply.a);
+    assert_eq!(accuracy(request(None, 0)), Some(None), "it knows no lag yet");
+    assert_eq!(accuracy(request(Some(0), 100)), Some(Some(0)));
+    assert_eq!(accuracy(request(Some(24), 100)), None);
+    assert_eq!(accuracy(request(Some(25), 100)), Some(Some(25)));
+    assert_eq!(accuracy(request(Some(75), 0)), Some(Some(-25)));
+    assert_eq!(accuracy(request(Some(i64::MAX), i64::MAX)), Some(Some(i64::MAX - 10_100)));
+    let reply = request(None, 0).answer(10_100, 3).expect("an answer");
+    assert_eq!((reply.tc, reply.ts, reply.p), (10_000, 10_100, 3));
 }

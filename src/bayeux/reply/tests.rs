@@ -26,6 +26,7 @@ fn p015_a_handshake_reply_has_all_its_fields() {
         handshake: Some(HandshakeFields {
             client_id: "1f6krxl2m6fm3eeqr640008yk",
             connection_types: &["websocket", "long-polling"],
+            messages: None,
         }),
         ..Reply::default()
     };

@@ -43,7 +43,7 @@ impl Node {
     fn publish_as(&self, publisher: Option<usize>, channel: &str, number: usize) -> Published {
         let publisher = publisher.map(|number| &*self.sessions[number].0);
         let data = raw(&number.to_string());
-        self.broker.publish(publisher, &name(channel), Payload::from(&*data)).unwrap()
+        self.broker.publish(publisher, &name(channel), Payload::from(&*data), start()).unwrap()
     }
 
     fn walk(&self, channel: &str, number: usize) -> Delivery {

@@ -44,7 +44,7 @@ fn channels_end_at_their_limit() {
     let refused = Refusal::CreateDenied { reason: "channel_limit" };
     assert_eq!(broker.subscribe(&session, &name("/c")).unwrap_err(), refused);
     let refused = Refusal::ChannelCreateDenied { reason: "channel_limit" };
-    let published = broker.publish(None, &name("/c"), Payload::from(&*raw("1")));
+    let published = broker.publish(None, &name("/c"), Payload::from(&*raw("1")), start());
     assert_eq!(published.err(), Some(refused));
     assert_eq!(broker.counters().published.value(), 1, "a refused message is not published");
     assert_eq!((broker.channels(), broker.queued_bytes()), (2, 0));
@@ -116,7 +116,7 @@ fn above_85_percent_the_largest_queues_end_until_below() {
 fn at_the_ceiling_publishes_are_refused() {
     let (broker, now, session) = ceiling();
     (0..100).for_each(|_| publish(&broker, "/a", "[1]"));
-    let refused = broker.publish(None, &name("/a"), Payload::from(&*raw("[1]"))).err();
+    let refused = broker.publish(None, &name("/a"), Payload::from(&*raw("[1]")), start()).err();
     assert_eq!(refused, Some(Refusal::Overloaded));
     assert_eq!(broker.counters().publishes_refused.value(), 1);
     let (_, owner) = broker.connect(&session, Carrier::Socket, now);

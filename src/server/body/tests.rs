@@ -25,7 +25,7 @@ fn session_with(messages: usize) -> (Arc<Session>, Generation) {
     for number in 0..messages {
         let data = RawValue::from_string(number.to_string()).unwrap();
         let Published::Walk(mut walk) =
-            broker.publish(None, &channel, Payload::from(&*data)).unwrap()
+            broker.publish(None, &channel, Payload::from(&*data), clock::now()).unwrap()
         else {
             panic!("nobody else publishes");
         };
