@@ -6,7 +6,9 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
 
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, body::Incoming, header::CONNECTION, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::select;
 use tracing::debug;
@@ -109,6 +111,10 @@ fn respond(
                     match Box::pin(route::respond(&http, files.as_deref(), request)).await {
                         Routed::Held(held) => held,
                         Routed::Ready(response) => {
+                            // Set for one reason only: the body was not read to its end.
+                            if response.headers().get(CONNECTION).is_some_and(|v| v == "close") {
+                                http.heads.leave_body();
+                            }
                             http.heads.response_done();
                             return Ok(response);
                         }

@@ -1,4 +1,4 @@
-//! A TCP stream with the two deadlines that hyper lacks.
+//! A TCP stream with the deadlines that hyper lacks.
 //!
 //! *Heads.* hyper's `header_read_timeout` runs on idle keep-alive connections too, so it gets the
 //! keep-alive figure, and a head that has begun is timed here. Bytes alone do not tell whether they
@@ -14,6 +14,8 @@
 //! that makes progress, the head clock starts anew: a client may send its next head early (pipelining),
 //! and hyper reads it only after the response has left.
 //!
+//! *Ends.* After a response that leaves a body unread the stream reads on for a moment.
+//!
 //! One gap is left on purpose: the beginning of a pipelined head that arrives *during* a request is not
 //! seen, and falls under the keep-alive deadline. It holds no more than an idle connection may.
 //! Source: architecture.md 11 (traps 9, 11); reliability.md T2.
@@ -21,10 +23,11 @@
 use std::{
     future::Future as _,
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -53,26 +56,34 @@ pub struct Deadlines {
 /// An even number: between requests. An odd number: a request is in work. The number changes with
 /// every request. One task polls both the stream and the service, so there is nothing to order.
 #[derive(Debug, Default)]
-pub struct HeadClock(AtomicU32);
+pub struct HeadClock {
+    number: AtomicU32,
+    body_unread: AtomicBool,
+}
 
 impl HeadClock {
     /// Notes that a head is complete; called first thing by the service, not by the future it returns.
     pub fn request_received(&self) {
         let mark = self.mark();
         let odd = if is_between(mark) { mark.wrapping_add(1) } else { mark.wrapping_add(2) };
-        self.0.store(odd, Ordering::Relaxed);
+        self.number.store(odd, Ordering::Relaxed);
     }
 
     /// Notes that the service has answered; the body of the response may still be on its way.
     pub fn response_done(&self) {
         let mark = self.mark();
         if !is_between(mark) {
-            self.0.store(mark.wrapping_add(1), Ordering::Relaxed);
+            self.number.store(mark.wrapping_add(1), Ordering::Relaxed);
         }
     }
 
+    /// Notes that the last response of the connection leaves a body unread: the stream lingers.
+    pub fn leave_body(&self) {
+        self.body_unread.store(true, Ordering::Relaxed);
+    }
+
     fn mark(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.number.load(Ordering::Relaxed)
     }
 }
 
@@ -89,6 +100,8 @@ pub struct Timed {
     head: Option<Head>,
     /// Exists while a write is pending.
     write_stall: Option<Pin<Box<Sleep>>>,
+    /// Exists while what the peer still sends is thrown away.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// A head of which the first bytes have been read.
@@ -104,7 +117,7 @@ struct Head {
 impl Timed {
     /// Guards `stream` on behalf of the connection whose service marks `clock`.
     pub const fn new(stream: TcpStream, deadlines: Deadlines, clock: Arc<HeadClock>) -> Self {
-        Self { stream, deadlines, clock, head: None, write_stall: None }
+        Self { stream, deadlines, clock, head: None, write_stall: None, linger: None }
     }
 
     /// Gives the bare stream back, after an upgrade.
@@ -169,6 +182,27 @@ impl Timed {
             head.timer = None;
         }
         Poll::Ready(written)
+    }
+
+    /// Ends our side, then throws away what the peer still sends, for a moment. Bytes that nobody has
+    /// read make the kernel reset the connection, and a reset destroys a response under way: who
+    /// sent too large a body would see a broken pipe instead of the 413.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        let patience = self.linger.get_or_insert_with(|| Box::pin(time::sleep(LINGER)));
+        if patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH_BYTES];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     /// Starts the deadline of a write for which the kernel has no room at all.
@@ -237,9 +271,19 @@ impl AsyncWrite for Timed {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.clock.body_unread.load(Ordering::Relaxed) {
+            return this.poll_linger(cx);
+        }
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
+
+/// Long enough for a response to cross the world and for most senders to notice it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Space for one read, on the stack and not zeroed.
+const SCRATCH_BYTES: usize = 16 * 1024;
 
 fn timed_out(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, reason)
