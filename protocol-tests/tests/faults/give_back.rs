@@ -8,7 +8,7 @@ use std::time::Duration;
 use protocol_tests::{
     bayeux::{Polling, Socket, connect_now, deliveries, publish},
     broker::Broker,
-    deadline::{until, within},
+    deadline::within,
     http::Connection,
     websocket::{CLOSE, Frame, TEXT, WebSocket, upgrade_request},
 };
@@ -158,19 +158,25 @@ async fn a_slow_reader_is_not_taken_for_a_dead_one() {
     assert_eq!(session.fetch().await.len(), 1, "nothing came back");
 }
 
+/// What the kernel had taken can still be read after the broker has given up, so nothing at all may
+/// be missing: of the frame in the middle of which the connection ended, all comes again.
 #[tokio::test]
-async fn a_reader_that_stops_is_given_up_and_loses_nothing_unwritten() {
+async fn a_reader_that_stops_is_given_up_and_loses_nothing() {
     let broker = roomy(250).await;
     let mut session = Polling::subscribed(broker.address, "/a").await;
     fill(&broker).await;
-    let stream = narrow(&broker, &session).await;
-    let start = Instant::now();
-    until("the end of the first write", || broker.counters().delivered.value() > 0).await;
+    let mut stream = narrow(&broker, &session).await;
+    // Several times the write timeout: a client that reads nothing has nothing to wait for.
+    sleep(Duration::from_millis(1200)).await;
     let rest = rest(&mut session).await;
-    println!("given up after {:?}, {} came back", start.elapsed(), rest.len());
-    assert_eq!(rest, Vec::from_iter(rest[0]..COUNT));
-    assert!(rest.len() > COUNT as usize / 4, "the kernel took all: {}", rest.len());
-    drop(stream);
+    let mut bytes = Vec::new();
+    within(Duration::from_secs(5), "end of the stream", stream.read_to_end(&mut bytes))
+        .await
+        .expect("an end in order");
+    let received = whole_frames(&bytes);
+    assert!(!received.is_empty() && rest.len() > COUNT as usize / 4, "the kernel took part of it");
+    println!("read {} frames in the end, {} came back", received.len(), rest.len());
+    assert_eq!([received, rest].concat(), Vec::from_iter(0..COUNT));
 }
 
 /// Whether the stream ends with the reply to the connect, which comes after all deliveries.

@@ -1,13 +1,13 @@
-//! Faults of the whole process: stopped, out of descriptors, told to end.
-//! Source: reliability.md F5, F13, F19.
+//! Faults of the whole process: stopped, out of descriptors or memory, told to end.
+//! Source: reliability.md F5, F13, F14, F19.
 
 use std::time::Duration;
 
 use protocol_tests::{
-    bayeux::{Polling, Socket, connect, connect_now},
+    bayeux::{Polling, Socket, connect, connect_now, handshake, publish},
     canary::Canary,
     deadline::{soon, within},
-    http::{Connection, Request},
+    http::{Connection, Request, post},
     process::Process,
     websocket::{Frame, PING, PONG},
 };
@@ -126,4 +126,54 @@ async fn a_terminated_process_tells_its_clients_and_ends_well() {
     drop(socket);
     let status = process.ended(Duration::from_secs(10)).await;
     assert_eq!(status.code(), Some(0), "{}", process.log());
+}
+
+/// F14: queues that nobody empties reach the ceiling of all queues together. First handshakes are
+/// refused, then the largest queues end, at last publishes are refused.
+#[tokio::test]
+async fn queues_that_grow_to_the_ceiling_cost_only_their_owners() {
+    let mut process = Process::start(&["limits.queued_bytes=8MiB"]);
+    let mut idlers = Vec::new();
+    for number in 0..24 {
+        idlers.push(Polling::subscribed(process.address, &format!("/fill/{number}")).await);
+    }
+    process.forget_peak();
+    let before = process.memory();
+    let mut publisher = Polling::connected(process.address).await;
+    let (mut refused, mut turned_away) = (0, 0);
+    let padding = "x".repeat(60_000);
+    for _ in 0..12 {
+        for number in 0..idlers.len() {
+            let message = publish("p", &format!("/fill/{number}"), padding.as_str());
+            let reply = publisher.one(message).await;
+            if reply["successful"] == false {
+                assert_eq!(reply["error"], "503::overloaded", "{reply}");
+                refused += 1;
+            }
+        }
+        let response = post(process.address, &json!([handshake()])).await;
+        if response.status == 503 {
+            assert!(response.header("retry-after").is_some(), "{response:?}");
+            turned_away += 1;
+        }
+    }
+    let growth = (process.peak() - before) >> 20;
+    println!("+{growth} MiB, {refused} publishes refused, {turned_away} of 12 handshakes");
+    assert!(turned_away > 0, "no handshake was refused");
+    assert!(growth <= 24, "{growth} MiB");
+    let mut ended = 0;
+    for idler in &mut idlers {
+        let messages = idler.fetch().await;
+        let reply = messages.last().expect("a reply");
+        ended += usize::from(reply["error"] == "402::session_unknown");
+    }
+    within(Duration::from_secs(5), "room once the queues are empty", async {
+        while post(process.address, &json!([handshake()])).await.status == 503 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    println!("{ended} of {} idlers ended", idlers.len());
+    assert!((1..idlers.len()).contains(&ended), "{ended}");
+    process.assert_well();
 }
