@@ -13,6 +13,7 @@ mod drain;
 mod handshake;
 mod http;
 mod local;
+mod park;
 mod polling;
 mod report;
 mod route;

@@ -336,3 +336,45 @@ async fn p143_every_transport_serves_one_url() {
     assert_eq!(http::request(broker.address, &upgrade).await.status, 101);
     assert_eq!(http::request(broker.address, &Request::new("OPTIONS", url)).await.status, 204);
 }
+
+#[tokio::test]
+async fn p048_a_held_connection_serves_on_after_its_response() {
+    let broker = Broker::start().await;
+    let session = Polling::subscribed(broker.address, "/a").await;
+    let mut publisher = Polling::connected(broker.address).await;
+    let mut connection = Connection::open(broker.address).await;
+    for n in 0..3 {
+        // The next request comes before its predecessor is answered, whole or in part.
+        let held = session.request(json!([connect("7")])).bytes();
+        let next = session.request(json!([publish("8", "/b", n)])).bytes();
+        let (now, later) = match n {
+            0 => (held.clone(), next),
+            1 => ([held.clone(), next].concat(), Vec::new()),
+            _ => ([held.as_slice(), &next[..20]].concat(), next[20..].to_vec()),
+        };
+        connection.send(&now).await;
+        connection.quiet().await;
+        publisher.publish("/a", n).await;
+        let response = connection.response().await;
+        assert_eq!(deliveries(&response.messages()), [delivery("/a", n)], "round {n}");
+        connection.send(&later).await;
+        let response = connection.response().await;
+        assert_eq!(response.messages(), [published("8", "/b")], "round {n}");
+    }
+}
+
+#[tokio::test]
+async fn p048_a_held_poll_that_asks_to_close_is_closed() {
+    let broker = Broker::start().await;
+    let session = Polling::subscribed(broker.address, "/a").await;
+    let mut publisher = Polling::connected(broker.address).await;
+    let mut connection = Connection::open(broker.address).await;
+    let request = session.request(json!([connect("7")])).header("Connection", "close");
+    connection.send(request.bytes()).await;
+    connection.quiet().await;
+    publisher.publish("/a", 1).await;
+    let response = connection.response().await;
+    assert_eq!(response.header("connection"), Some("close"));
+    assert_eq!(deliveries(&response.messages()), [delivery("/a", 1)]);
+    assert!(connection.closed().await.is_empty());
+}

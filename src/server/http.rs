@@ -4,12 +4,21 @@
 //! (architecture.md 11, traps 8 to 14). On an upgrade the socket leaves hyper, together with its
 //! place among the connections.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{pending, poll_fn},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use hyper::{
-    Request, Response, body::Incoming, header::CONNECTION, server::conn::http1, service::service_fn,
+    Request, Response, Version, body::Incoming, header::CONNECTION, server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::select;
 use tracing::debug;
 
@@ -19,7 +28,8 @@ use super::{
     body::Body,
     files::Files,
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
-    route::{self, Routed},
+    park,
+    route::{self, Held, Routed},
 };
 
 /// What a listener is for.
@@ -39,6 +49,8 @@ pub(super) struct Http {
     pub(super) permit: Arc<Permit>,
     listener: Listener,
     heads: Arc<HeadClock>,
+    /// A connect that the service leaves to be held without hyper.
+    parked: Mutex<Option<Box<Held>>>,
 }
 
 /// Accepts connections for ever; dropped, it lets go of its listener only.
@@ -54,47 +66,88 @@ pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor, listener: List
     }
 }
 
+/// Serves a connection until it ends, in turns: hyper takes requests, and a poll that is held is
+/// parked without hyper.
 async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
     let limits = &app.config.limits;
-    let is_main = matches!(listener, Listener::Main { .. });
     let heads = Arc::new(HeadClock::default());
     let deadlines =
         Deadlines { header_timeout: limits.header_timeout, write_timeout: limits.write_timeout };
-    let stream = TokioIo::new(Timed::new(accepted.stream, deadlines, Arc::clone(&heads)));
+    let mut stream = Timed::new(accepted.stream, deadlines, Arc::clone(&heads));
     let http = Arc::new(Http {
         app: Arc::clone(&app),
         peer: accepted.peer,
         permit: Arc::new(accepted.permit),
         listener,
         heads,
+        parked: Mutex::new(None),
     });
-    let service = service_fn(move |request| respond(Arc::clone(&http), request));
-    let connection = http1::Builder::new()
+    // Boxed, so that a parked connection does not keep the room for hyper's.
+    while let Some((taken, held)) = Box::pin(exchange(&http, stream)).await {
+        match park::answer(&app, taken, held).await {
+            Some(left) => stream = left,
+            None => return,
+        }
+    }
+}
+
+/// Has hyper serve requests until the connection ends, or until a connect is to be held without it.
+async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)> {
+    let app = &http.app;
+    let limits = &app.config.limits;
+    let service = service_fn({
+        let http = Arc::clone(http);
+        move |request| respond(Arc::clone(&http), request)
+    });
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Runs between requests too, so it is the keep-alive time; heads that have begun are timed
         // by `Timed`.
         .header_read_timeout(limits.keep_alive)
         .max_headers(limits.header_count)
         .max_buf_size((limits.header_bytes + limits.uri_bytes).max(HYPER_BUFFER_MIN))
-        .serve_connection(stream, service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = pin!(connection);
     // A connection that is told to stop before its first request never answers it, and a probe has to
     // hear that the broker drains.
+    let is_main = matches!(http.listener, Listener::Main { .. });
     let stop = async { if is_main { app.drain.begins().await } else { app.drain.ended().await } };
-    let ended = select! {
-        ended = connection.as_mut() => ended,
-        () = stop => {
-            connection.as_mut().graceful_shutdown();
-            select! {
-                ended = connection => ended,
-                () = app.drain.ended() => return,
+    let (ended, held) = {
+        // The service leaves a held connect behind while hyper polls it, so that is when to look.
+        let mut serving = pin!(poll_fn(|cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            let held = http.parked.lock().take();
+            match (ended, held) {
+                (Poll::Pending, None) => Poll::Pending,
+                (ended, held) => Poll::Ready((ended, held)),
             }
+        }));
+        select! {
+            outcome = serving.as_mut() => outcome,
+            () = stop => (Poll::Pending, None),
         }
     };
-    if let Err(error) = ended {
-        debug!(%error, "connection ended");
+    match (ended, held) {
+        (_, Some(held)) => {
+            http.heads.response_done();
+            let parts = connection.into_parts()?;
+            let mut stream = parts.io.into_inner();
+            stream.unread(parts.read_buf);
+            // A client that sent this request before it had read the last response: what hyper still
+            // had to write is gone with it, so the connection is of no further use.
+            return (!stream.is_write_pending()).then_some((stream, held));
+        }
+        (Poll::Ready(Err(error)), None) => debug!(%error, "connection ended"),
+        (Poll::Ready(Ok(())), None) => {}
+        (Poll::Pending, None) => {
+            Pin::new(&mut connection).graceful_shutdown();
+            select! {
+                _ = connection => {}
+                () = app.drain.ended() => {}
+            }
+        }
     }
+    None
 }
 
 /// Marks the head as complete at once, not when the future is first polled.
@@ -106,6 +159,7 @@ fn respond(
     async move {
         let response = match &http.listener {
             Listener::Main { files } => {
+                let may_park = may_park(&request);
                 // Boxed, and in a block of its own: a held poll keeps only what holding needs.
                 let held = {
                     match Box::pin(route::respond(&http, files.as_deref(), request)).await {
@@ -120,6 +174,11 @@ fn respond(
                         }
                     }
                 };
+                if may_park && !http.app.drain.has_begun() {
+                    *http.parked.lock() = Some(held);
+                    // `exchange` takes the connect from here and drops this future.
+                    return pending().await;
+                }
                 held.respond(&http.app).await
             }
             Listener::Admin { loopback_only } => operators(&http.app, *loopback_only, &request),
@@ -127,6 +186,16 @@ fn respond(
         http.heads.response_done();
         Ok(response)
     }
+}
+
+/// Whether the connection is an ordinary one that stays open after the response.
+fn may_park(request: &Request<Incoming>) -> bool {
+    let stays_open = request
+        .headers()
+        .get_all(CONNECTION)
+        .iter()
+        .all(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
+    request.version() == Version::HTTP_11 && stays_open
 }
 
 fn operators(app: &App, loopback_only: bool, request: &Request<Incoming>) -> Response<Body> {

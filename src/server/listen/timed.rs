@@ -33,6 +33,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -97,6 +98,8 @@ pub struct Timed {
     stream: TcpStream,
     deadlines: Deadlines,
     clock: Arc<HeadClock>,
+    /// Bytes to be read before those of the stream.
+    ahead: Bytes,
     head: Option<Head>,
     /// Exists while a write is pending.
     write_stall: Option<Pin<Box<Sleep>>>,
@@ -117,12 +120,34 @@ struct Head {
 impl Timed {
     /// Guards `stream` on behalf of the connection whose service marks `clock`.
     pub const fn new(stream: TcpStream, deadlines: Deadlines, clock: Arc<HeadClock>) -> Self {
-        Self { stream, deadlines, clock, head: None, write_stall: None, linger: None }
+        let ahead = Bytes::new();
+        Self { stream, deadlines, clock, ahead, head: None, write_stall: None, linger: None }
     }
 
     /// Gives the bare stream back, after an upgrade.
     pub fn into_inner(self) -> TcpStream {
         self.stream
+    }
+
+    /// Waits until something can be read, without reading it; 0: the peer has closed its side.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn peek(&self) -> io::Result<usize> {
+        if !self.ahead.is_empty() {
+            return Ok(self.ahead.len());
+        }
+        self.stream.peek(&mut [0]).await
+    }
+
+    /// Has `bytes`, which were read too far, read again before all others.
+    pub fn unread(&mut self, bytes: Bytes) {
+        self.ahead = bytes;
+    }
+
+    /// Whether bytes wait that the kernel has not taken yet.
+    pub const fn is_write_pending(&self) -> bool {
+        self.write_stall.is_some()
     }
 
     /// The head in arrival, forgotten once the service has been called.
@@ -226,7 +251,13 @@ impl AsyncRead for Timed {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let filled_before = buffer.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let polled = if this.ahead.is_empty() {
+            Pin::new(&mut this.stream).poll_read(cx, buffer)
+        } else {
+            let length = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead.split_to(length));
+            Poll::Ready(Ok(()))
+        };
         let mark = this.clock.mark();
         let arrived = polled.is_ready() && buffer.filled().len() > filled_before;
         if arrived && is_between(mark) && this.head().is_none() {
