@@ -21,9 +21,11 @@ mod lazy;
 mod limits;
 mod mailbox;
 mod payload;
+mod reach;
 mod rules;
 mod session;
 mod settings;
+mod sid;
 mod topic;
 
 use std::{
@@ -43,7 +45,9 @@ pub use self::{
     limits::{Cause, Counters, Ended},
     mailbox::{Batch, Carrier, Generation, Ready, Take},
     payload::Payload,
+    reach::Reach,
     session::{RequestGuard, Session, SessionId, Signal},
+    sid::Sid,
     topic::{Delivered, Seq},
 };
 use self::{
@@ -275,6 +279,30 @@ impl Broker {
         message: Payload<'_>,
         now: Instant,
     ) -> Result<Published, Refusal> {
+        self.send(publisher, channel, message, None)
+    }
+
+    /// As [`Self::publish`], for a publisher that is no session: `reach` leaves sessions out and
+    /// counts those that get the message.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn publish_counted(
+        self: &Arc<Self>,
+        channel: &ChannelName,
+        message: Payload<'_>,
+        reach: Arc<Reach>,
+    ) -> Result<Published, Refusal> {
+        self.send(None, channel, message, Some(reach))
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        publisher: Option<&Session>,
+        channel: &ChannelName,
+        message: Payload<'_>,
+        reach: Option<Arc<Reach>>,
+    ) -> Result<Published, Refusal> {
         if channel.kind() != Kind::Broadcast {
             return Err(Refusal::ChannelCreateDenied { reason: SECURITY_POLICY });
         }
@@ -296,7 +324,7 @@ impl Broker {
             &self.meter,
         );
         let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::id);
-        let mut pending = Pending { frame, except };
+        let mut pending = Pending { frame, except, reach };
         loop {
             let topic = self
                 .topic(channel)

@@ -159,10 +159,13 @@ impl Delivery {
     fn push(&self, session: &Arc<Session>, wakes: &mut Wakes) {
         let counters = &self.broker.counters;
         for message in &self.run {
-            if message.except == Some(session.id()) {
+            if message.skips(session) {
                 continue;
             }
             let pushed = session.push(&message.frame);
+            if let Some(reach) = &message.reach {
+                reach.count(&pushed);
+            }
             counters.dropped(pushed.dropped);
             wakes.0.extend(pushed.waker);
             counters.queued.add(usize::from(pushed.entered));

@@ -87,6 +87,9 @@ pub(super) struct Pushed {
     /// The message went into the queue, if only to be dropped at once for its policy. Not so at an
     /// overflow and in an ended mailbox.
     pub(super) entered: bool,
+    /// Something is there to carry the message now: a WebSocket, a held connect, or a request whose
+    /// response takes the queue.
+    pub(super) carried: bool,
     /// The bound is reached and nothing lossy is left to drop: the session has to end.
     pub(super) overflow: bool,
     /// The message is lazy: its session is to be asked then (protocol.md 122).
@@ -197,6 +200,7 @@ impl Mailbox {
             self.make_room(frame, bounds, &mut pushed.dropped);
         }
         pushed.entered = true;
+        pushed.carried = self.is_carried();
         if !self.fits(frame, bounds) {
             match frame.policy() {
                 QueuePolicy::Disconnect => {
@@ -368,6 +372,11 @@ impl Mailbox {
     /// Whether a message has come since the last call.
     pub(super) fn had_messages(&mut self) -> bool {
         std::mem::take(&mut self.had_messages)
+    }
+
+    /// Whether a connection other than a held connect, which the session knows of, delivers now.
+    fn is_carried(&self) -> bool {
+        !self.deliver_only && (self.carrier == Carrier::Socket || self.requests > 0)
     }
 
     /// Whether the queue is left to the response of a request that is in progress.

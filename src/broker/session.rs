@@ -9,7 +9,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -25,6 +25,7 @@ use super::{
     limits::{Cause, Counters},
     mailbox::{Batch, Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
     settings::Settings,
+    sid::Sid,
     topic::{Subscriber, Topic},
 };
 use crate::bayeux::{ChannelName, Frame, Refusal};
@@ -77,6 +78,7 @@ impl fmt::Debug for SessionId {
 /// See the module documentation.
 pub struct Session {
     id: SessionId,
+    sid: OnceLock<Sid>,
     browser: Option<BrowserId>,
     created: u64,
     connected: AtomicBool,
@@ -121,6 +123,7 @@ impl Session {
     ) -> Self {
         Self {
             id,
+            sid: OnceLock::new(),
             browser,
             created: now,
             connected: AtomicBool::new(false),
@@ -141,6 +144,17 @@ impl Session {
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// Gives the session its public name; the first one stays.
+    pub fn name(&self, sid: Sid) {
+        let _ = self.sid.set(sid);
+    }
+
+    /// Its public name, if it was given one.
+    #[must_use]
+    pub fn sid(&self) -> Option<Sid> {
+        self.sid.get().copied()
     }
 
     /// The browser cookie that the session is bound to (protocol.md 88).
@@ -259,7 +273,9 @@ impl Session {
 
     /// Appends a frame. Returns what is to be done about it; see [`Pushed`].
     pub(super) fn push(&self, frame: &Frame) -> Pushed {
-        self.mailbox.lock().push(frame, self.bounds)
+        let mut pushed = self.mailbox.lock().push(frame, self.bounds);
+        pushed.carried |= self.deadline.load(Ordering::Relaxed) == HELD;
+        pushed
     }
 
     /// Asks about lazy messages; see [`LazyDue`].

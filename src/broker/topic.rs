@@ -20,7 +20,10 @@ use std::{
 use parking_lot::Mutex;
 use slab::Slab;
 
-use super::session::{Session, SessionId};
+use super::{
+    reach::Reach,
+    session::{Session, SessionId},
+};
 use crate::bayeux::Frame;
 
 /// Frames that one run delivers together.
@@ -45,6 +48,16 @@ pub(super) struct Pending {
     pub(super) frame: Frame,
     /// The publisher, where it shall not hear itself (protocol.md 63).
     pub(super) except: Option<SessionId>,
+    /// What else its publisher leaves out and wants to know.
+    pub(super) reach: Option<Arc<Reach>>,
+}
+
+impl Pending {
+    /// Whether the message is not for `session`, though it subscribed.
+    pub(super) fn skips(&self, session: &Session) -> bool {
+        self.except == Some(session.id())
+            || self.reach.as_ref().is_some_and(|reach| reach.excludes(session))
+    }
 }
 
 /// The topic was swept away between look-up and use: look it up again.

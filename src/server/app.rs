@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     bayeux::{MessageLimits, Timestamp},
-    broker::{Broker, BrowserId, Session, SessionId},
+    broker::{Broker, BrowserId, Session, SessionId, Sid},
     config::{Config, Transport},
     telemetry::Sampler,
     ws::decode::DecodeLimits,
@@ -82,9 +82,10 @@ impl App {
     }
 
     /// The name of a session in logs: of no use for taking the session over (operations.md 6).
-    pub(crate) fn sid(&self, id: &SessionId) -> String {
+    pub(crate) fn sid(&self, id: &SessionId) -> Sid {
         let digest = self.sid_key.clone().chain_update(id.as_bytes()).finalize().into_bytes();
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        let [a, b, c, d, e, f, ..] = digest.0;
+        Sid::from_bytes([a, b, c, d, e, f])
     }
 
     /// What replies and deliveries say of the time, if they do (protocol.md 131).

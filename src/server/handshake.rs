@@ -43,6 +43,7 @@ pub(super) fn handshake(
     };
     match opened {
         Ok(session) => {
+            session.name(app.sid(&session.id()));
             report::handshake(app, sender.address, &session, sender.carrier);
             welcome(app, sender, session, message, outcome);
         }

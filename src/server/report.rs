@@ -5,7 +5,7 @@
 
 use std::{fmt::Display, net::IpAddr};
 
-use tracing::{debug, info};
+use tracing::{debug, field::display, info};
 
 use super::{app::App, clock};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 /// A session was opened.
 pub(super) fn handshake(app: &App, client: IpAddr, session: &Session, carrier: Carrier) {
     let transport = if carrier == Carrier::Socket { "websocket" } else { "polling" };
-    let (sid, ip) = (app.sid(&session.id()), ip(app, client));
+    let (sid, ip) = (display(app.sid(&session.id())), ip(app, client));
     debug!(event = "handshake", ok = true, sid, ip, transport);
 }
 
@@ -30,7 +30,7 @@ pub(super) fn refused(
     refusal: Refusal,
 ) {
     let Allowed::Yes { suppressed } = app.sampler.allow("refused", clock::now()) else { return };
-    let (sid, ip) = (session.map(|session| app.sid(&session.id())), ip(app, client));
+    let (sid, ip) = (session.map(|session| display(app.sid(&session.id()))), ip(app, client));
     let channel = shown(channel);
     info!(event = event(channel), ok = false, sid, ip, channel, error = %refusal, suppressed);
 }
@@ -68,7 +68,7 @@ fn shown(channel: &str) -> &str {
 pub(super) fn ended(app: &App) {
     for gone in app.broker.take_ended() {
         let (cause, discarded) = (gone.cause.as_str(), gone.discarded);
-        let (sid, age_s) = (app.sid(&gone.id), gone.age.as_secs());
+        let (sid, age_s) = (display(app.sid(&gone.id)), gone.age.as_secs());
         match gone.cause {
             Cause::Client => debug!(event = "disconnect", sid, cause, age_s, discarded),
             Cause::Expired => {

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     bayeux::ChannelName,
     broker::{
-        Carrier, Delivered, Generation, Payload, Published,
+        Carrier, Delivered, Generation, Payload, Published, Reach, Sid,
         tests::{Bell, drain, id, name, raw, start},
     },
     config::Config,
@@ -319,4 +319,70 @@ proptest! {
         }
         prop_assert_eq!(node.broker.queued_bytes(), 0);
     }
+}
+
+/// Publishes to `/a` with a count; sessions named in `excluded` are left out.
+fn counted(node: &Node, number: usize, excluded: &[Sid]) -> (Published, Arc<Reach>) {
+    let reach = Arc::new(Reach::new(excluded));
+    let (data, channel) = (raw(&number.to_string()), name("/a"));
+    let payload = Payload::from(&*data);
+    (node.broker.publish_counted(&channel, payload, Arc::clone(&reach)).unwrap(), reach)
+}
+
+#[test]
+fn a_counted_message_tells_who_got_it_and_who_has_no_carrier() {
+    let node = Node::new(&Config::default(), 4);
+    (0..3).for_each(|session| node.subscribe(session, "/a"));
+    // One socket is gone, one session only polls and has its connect held.
+    let (gone, owner) = &node.sessions[0];
+    node.broker.detach(gone, *owner, start());
+    let (held, _) = &node.sessions[1];
+    node.broker.connect(held, Carrier::Poll, start());
+    let (published, reach) = counted(&node, 1, &[]);
+    drop(published);
+    assert_eq!((reach.sessions(), reach.queued()), (3, 1));
+}
+
+#[test]
+fn a_poll_that_was_answered_is_no_carrier_until_the_next_connect() {
+    let node = Node::new(&Config::default(), 1);
+    node.subscribe(0, "/a");
+    let (session, _) = &node.sessions[0];
+    let (_, owner) = node.broker.connect(session, Carrier::Poll, start());
+    node.broker.left(session, owner, std::time::Duration::ZERO, start());
+    let (published, reach) = counted(&node, 1, &[]);
+    drop(published);
+    assert_eq!((reach.sessions(), reach.queued()), (1, 1));
+    let request = session.begin_request();
+    let (published, reach) = counted(&node, 2, &[]);
+    drop(published);
+    assert_eq!((reach.sessions(), reach.queued()), (1, 0), "the response of a request carries it");
+    drop(request);
+}
+
+#[test]
+fn excluded_sessions_get_nothing_and_are_not_counted() {
+    let node = Node::new(&Config::default(), 2);
+    let sids = [1, 2].map(|number| Sid::from_bytes([number; 6]));
+    for (session, sid) in sids.into_iter().enumerate() {
+        node.subscribe(session, "/a");
+        node.sessions[session].0.name(sid);
+    }
+    let (published, reach) = counted(&node, 1, &sids[..1]);
+    drop(published);
+    assert_eq!((node.got(0), node.got(1)), (vec![], vec![1]));
+    assert_eq!(reach.sessions(), 1);
+}
+
+#[test]
+fn a_message_behind_anothers_baton_is_counted_too() {
+    let node = Node::new(&Config::default(), 2);
+    (0..2).for_each(|session| node.subscribe(session, "/a"));
+    let mut first = node.walk("/a", 1);
+    let (published, reach) = counted(&node, 2, &[]);
+    let Published::Behind(mut behind) = published else { panic!("nobody holds the baton") };
+    assert!(!is_delivered(&mut behind));
+    finish(&mut first);
+    assert!(is_delivered(&mut behind));
+    assert_eq!((reach.sessions(), reach.queued()), (2, 0));
 }

@@ -17,7 +17,11 @@ fn session(number: u8) -> Arc<Session> {
 }
 
 fn message(number: usize, size: usize) -> Pending {
-    Pending { frame: frame_of("/a", number, size, QueuePolicy::Disconnect), except: None }
+    Pending {
+        frame: frame_of("/a", number, size, QueuePolicy::Disconnect),
+        except: None,
+        reach: None,
+    }
 }
 
 fn run(topic: &Topic) -> Vec<usize> {
