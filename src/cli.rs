@@ -15,7 +15,10 @@ use clap::{Parser, Subcommand};
 mod banner;
 mod bench;
 mod check;
+mod key;
 mod load;
+mod publish_key;
+mod reload;
 mod serve;
 mod signals;
 
@@ -41,6 +44,9 @@ enum Command {
     /// Measure a Bayeux server, this one or another.
     #[command(subcommand)]
     Bench(crate::bench::Command),
+    /// Make API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Print the version.
     Version {
         /// As a JSON object.
@@ -55,6 +61,12 @@ enum ConfigCommand {
     Check(check::Options),
     /// Print a bayeuxd.toml that names every key with its meaning and default.
     Init,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Print a new secret and the lines that put it into the configuration.
+    Gen(key::Options),
 }
 
 /// Why a command did not do what it was asked for; the variants are the exit codes.
@@ -87,6 +99,7 @@ pub(crate) fn run() -> ExitCode {
             Ok(())
         }
         Some(Command::Bench(command)) => bench::run(command),
+        Some(Command::Key(KeyCommand::Gen(options))) => key::generate(&options),
         Some(Command::Version { json }) => {
             print(version(json));
             Ok(())

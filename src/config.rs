@@ -46,6 +46,8 @@ pub struct Config {
     pub channels: Vec<ChannelRule>,
     /// Who may connect.
     pub auth: Auth,
+    /// Publishing over HTTP.
+    pub api: Api,
     /// The operators' listener.
     pub admin: Admin,
     /// What is logged.
@@ -327,6 +329,56 @@ pub enum QueuePolicy {
 pub struct Auth {
     /// Whether sessions without credentials are accepted on listeners other than loopback.
     pub anonymous: bool,
+    /// Keys of services and operators.
+    pub keys: Vec<ApiKey>,
+}
+
+/// `[[auth.keys]]`: a key of a service or an operator. It has either of the two secrets.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ApiKey {
+    /// Its name in logs and answers.
+    pub id: String,
+    /// File that holds the secret.
+    pub secret_file: Option<PathBuf>,
+    /// The SHA-256 of the secret, 64 hex digits.
+    pub secret_sha256: Option<String>,
+    /// What it is for.
+    pub role: Role,
+    /// Channels and patterns that a key of the role publish may publish to.
+    pub channels: Vec<String>,
+}
+
+/// What an API key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// Publish to its channels.
+    #[default]
+    Publish,
+    /// Read what the broker does.
+    Monitor,
+    /// Everything: publish everywhere, read and change what the broker does.
+    Admin,
+}
+
+/// `[api]`: publishing over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Api {
+    /// Whether there is an API.
+    pub enabled: bool,
+    /// Where the generated key is kept. `None`: in the user's runtime directory.
+    pub key_file: Option<PathBuf>,
+    /// Bytes of one message: channel, data, ext and own fields.
+    pub message_size: usize,
+    /// Bytes of a request body, other than a stream.
+    pub max_body: usize,
+    /// Messages of a batch, channels of a broadcast.
+    pub max_batch: usize,
+    /// Messages per second and key; also the burst.
+    pub messages_per_second: u32,
+    /// How long an answer is remembered for repeats.
+    pub idempotency_ttl: Duration,
+    /// Most answers remembered.
+    pub idempotency_entries: usize,
 }
 
 /// `[admin]`: the operators' listener.

@@ -5,12 +5,14 @@
 //! - [`bayeux`]: what Bayeux is: channel names, messages, frames, replies. Pure.
 //! - [`ws`]: WebSocket without a socket: bytes to events and back. Pure.
 //! - [`broker`]: sessions, subscriptions, queues, expiry. Synchronous, without a clock.
+//! - [`auth`]: API keys and what each may do. Pure but for the files that hold secrets.
 //! - [`server`]: what waits: listeners, HTTP, polling, WebSocket connections, stopping.
 //!
 //! Beside them [`config`] (settings, their defaults and bounds) and [`telemetry`] (the log). The
 //! command line belongs to the binary. A program that embeds a broker needs [`Server`] and
 //! [`Config`]; `examples/embed.rs` shows how.
 
+pub mod auth;
 pub mod bayeux;
 pub mod broker;
 pub mod config;

@@ -8,6 +8,7 @@
 mod app;
 mod body;
 mod connect;
+mod credentials;
 mod dispatch;
 mod drain;
 mod handshake;
@@ -15,6 +16,7 @@ mod http;
 mod local;
 mod park;
 mod polling;
+mod publish;
 mod report;
 mod route;
 mod streaming;
@@ -60,8 +62,9 @@ pub use self::{
     local::{Handle, HandleError, Message, Subscription},
 };
 use crate::{
+    auth::{BadKey, Keyring},
     broker::{Broker, LAZY_TICK, TICK},
-    config::{Config, Machine, UNLIMITED},
+    config::{ApiKey, Config, Machine, UNLIMITED},
 };
 
 /// Why a server cannot start. The operator is at fault unless the system itself fails.
@@ -79,6 +82,9 @@ pub enum StartError {
     /// `server.trusted_proxies` does not work.
     #[error(transparent)]
     Proxies(#[from] BadRange),
+    /// `auth.keys` does not work.
+    #[error(transparent)]
+    Keys(#[from] BadKey),
     /// The directory of `--static` does not work.
     #[error(transparent)]
     Files(#[from] NoDirectory),
@@ -182,6 +188,12 @@ impl Server {
         Handle::new(Arc::clone(&self.app))
     }
 
+    /// A way to change settings while the server runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader { app: Arc::clone(&self.app) }
+    }
+
     /// Serves until `shutdown`, then drains: clients are told to come back, connections close, all
     /// within `server.drain_timeout`. `abort` ends it at once, at any time; so does dropping the
     /// future. Afterwards what is left of the connections ends by itself.
@@ -237,6 +249,23 @@ impl Server {
         drop(end);
         service.shutdown().await;
         drained
+    }
+}
+
+/// Changes settings of a running server, without a disconnect.
+#[derive(Clone)]
+pub struct Reloader {
+    app: Arc<App>,
+}
+
+impl Reloader {
+    /// Replaces all API keys; requests that are being answered keep the one they came with.
+    ///
+    /// # Errors
+    /// A key that cannot be used: then all stay as they were.
+    pub fn replace_keys(&self, keys: &[ApiKey]) -> Result<(), BadKey> {
+        self.app.keys.replace(Keyring::new(keys, self.app.limits.name)?);
+        Ok(())
     }
 }
 

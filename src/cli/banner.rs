@@ -8,14 +8,22 @@ use std::{
 
 use bayeuxd::config::Config;
 
-/// Writes the banner. `main` and `admin` are the addresses that were bound, so a port 0 is told as
-/// what it became.
-pub(super) fn banner(
-    config: &Config,
-    main: &[SocketAddr],
-    admin: Option<SocketAddr>,
-    static_dir: Option<&Path>,
-) -> String {
+use super::publish_key::PublishKey;
+
+/// What there is to tell.
+pub(super) struct Facts<'a> {
+    pub(super) config: &'a Config,
+    /// The addresses that were bound, so a port 0 is told as what it became.
+    pub(super) main: &'a [SocketAddr],
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) static_dir: Option<&'a Path>,
+    /// The publish key that was made because none was configured.
+    pub(super) key: Option<&'a PublishKey>,
+}
+
+/// Writes the banner.
+pub(super) fn banner(facts: &Facts<'_>) -> String {
+    let &Facts { config, main, admin, static_dir, key } = facts;
     let mut out = format!("bayeuxd {}\n", env!("CARGO_PKG_VERSION"));
     let paths = config.server.paths.join(" ");
     let names: Vec<&str> = config.transports.enabled.iter().map(|t| t.name()).collect();
@@ -23,6 +31,11 @@ pub(super) fn banner(
         let _ = writeln!(out, "bayeux   http://{address}   {paths}   {}", names.join(", "));
     }
     let near = main.first().copied().map(reachable);
+    if let Some(near) = near.filter(|_| config.api.enabled) {
+        let kept = key.and_then(|key| key.path.as_ref());
+        let kept = kept.map(|path| format!("   key in {}", path.display())).unwrap_or_default();
+        let _ = writeln!(out, "publish  http://{near}/api/v1/publish{kept}");
+    }
     if let (Some(dir), Some(near)) = (static_dir, near) {
         let _ = writeln!(out, "static   http://{near}/   files of {}", dir.display());
     }
@@ -33,6 +46,13 @@ pub(super) fn banner(
     if let (Some(near), Some(path)) = (near, config.server.paths.first()) {
         let _ =
             writeln!(out, "next: cometd.configure({{url: \"http://{near}{path}\"}}) in your page");
+    }
+    if let (Some(near), Some(key)) = (near, key.and_then(PublishKey::for_shell)) {
+        let _ = writeln!(
+            out,
+            "      curl -H \"X-API-Key: {key}\" -d '{{\"text\":\"hello\"}}' \
+             http://{near}/api/v1/publish/chat/demo"
+        );
     }
     out
 }
@@ -78,13 +98,19 @@ mod tests {
     #[test]
     fn the_first_start_shows_where_who_and_what_next() {
         let config = Config::default();
-        let text =
-            banner(&config, &config.server.listen, config.admin.listen, Some(Path::new("public")));
+        let text = banner(&Facts {
+            config: &config,
+            main: &config.server.listen,
+            admin: config.admin.listen,
+            static_dir: Some(Path::new("public")),
+            key: None,
+        });
         let lines: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(
             lines,
             [
                 "bayeux   http://127.0.0.1:8080   /cometd /bayeux /faye   websocket, long-polling",
+                "publish  http://127.0.0.1:8080/api/v1/publish",
                 "static   http://127.0.0.1:8080/   files of public",
                 "admin    http://127.0.0.1:8081   /healthz, /readyz",
                 "loopback only: no authentication; pages of loopback origins may connect",
@@ -93,16 +119,21 @@ mod tests {
         );
     }
 
+    fn of(config: &Config) -> String {
+        let main = &config.server.listen;
+        banner(&Facts { config, main, admin: None, static_dir: None, key: None })
+    }
+
     #[test]
     fn a_public_listener_is_told_as_such() {
         let mut config = Config::default();
         config.server.listen = vec![address("0.0.0.0:80")];
-        let text = banner(&config, &config.server.listen, None, None);
+        let text = of(&config);
         assert!(text.contains("anonymous: whoever"), "{text}");
         assert!(text.contains("same origin"), "{text}");
         assert!(text.contains("\"http://127.0.0.1:80/cometd\""), "{text}");
         config.server.allowed_origins = vec!["https://a.example".into()];
-        let text = banner(&config, &config.server.listen, None, None);
+        let text = of(&config);
         assert!(text.contains("pages of https://a.example may connect"), "{text}");
     }
 }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use bayeuxd::{
-    bayeux::{ChannelName, Kind, NameLimits},
+    auth::Keyring,
+    bayeux::{ChannelName, Kind},
     config::{Loaded, Loader, Problem},
 };
 
-use super::Failure;
+use super::{Failure, key::name_limits};
 
 /// A value given by a flag.
 pub(super) struct Flag {
@@ -41,7 +42,12 @@ pub(super) fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Failur
     };
     let loaded = loader.finish().map_err(refuse)?;
     let problems = useless_rules(&loaded);
-    if problems.is_empty() { Ok(loaded) } else { Err(refuse(problems)) }
+    if !problems.is_empty() {
+        return Err(refuse(problems));
+    }
+    Keyring::new(&loaded.config.auth.keys, name_limits(&loaded.config))
+        .map_err(|error| Failure::Configuration(vec![error.to_string()]))?;
+    Ok(loaded)
 }
 
 fn read(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, Failure> {
@@ -65,8 +71,7 @@ fn read(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, Failure> {
 /// Finds rules that cannot match any delivered message. Only the broker's own parser knows, and the
 /// configuration imports nothing of it; so this is done here.
 fn useless_rules(loaded: &Loaded) -> Vec<Problem> {
-    let limits = &loaded.config.limits;
-    let limits = NameLimits { bytes: limits.channel_length, segments: limits.channel_segments };
+    let limits = name_limits(&loaded.config);
     let reason = |pattern: &str| match ChannelName::parse(pattern, limits) {
         Err(error) => Some(error.to_string()),
         Ok(name) if name.kind() != Kind::Broadcast => {

@@ -1,9 +1,6 @@
 //! `bayeuxd serve`: from arguments to a running broker and back to an exit code.
 
-use std::{
-    fmt::Display,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, path::PathBuf};
 
 use bayeuxd::{
     config::{Config, Loaded},
@@ -16,9 +13,11 @@ use tracing::{info, warn};
 
 use super::{
     Failure,
-    banner::banner,
+    banner::{Facts, banner},
     load::{self, Flag},
-    print, signals,
+    print,
+    publish_key::PublishKey,
+    reload, signals,
 };
 
 /// Arguments of `serve`.
@@ -96,16 +95,21 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     telemetry::init(&loaded.config.log).map_err(failed)?;
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = runtime(&loaded.config)?;
-    let ended = runtime.block_on(serve(loaded, options.static_dir.as_deref()));
+    let ended = runtime.block_on(serve(loaded, options));
     // What still runs was told to end; it must not hold up the process.
     runtime.shutdown_background();
     finish(&ended?)
 }
 
-async fn serve(loaded: Loaded, static_dir: Option<&Path>) -> Result<Drained, Failure> {
+async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     // Before the listeners: a signal that comes during start is not lost.
     let stop = signals::listen().map_err(failed)?;
-    let config = loaded.config;
+    let mut hangup = signals::hangup().map_err(failed)?;
+    let started = loaded.config.clone();
+    let mut config = loaded.config;
+    let key = PublishKey::of(&config)?;
+    config.auth.keys.extend(key.as_ref().map(PublishKey::entry));
+    let static_dir = options.static_dir.as_deref();
     let mut server = Server::bind(config.clone()).await.map_err(start_failed)?;
     if let Some(dir) = static_dir {
         server = server.serve_static(dir).map_err(start_failed)?;
@@ -117,8 +121,29 @@ async fn serve(loaded: Loaded, static_dir: Option<&Path>) -> Result<Drained, Fai
     if let Some(address) = server.admin_address() {
         info!(event = "node", %address, "listening for operators");
     }
-    print(banner(&config, server.addresses(), server.admin_address(), static_dir));
-    Ok(server.run(stop.drain.cancelled(), stop.abort.cancelled()).await)
+    print(banner(&Facts {
+        config: &config,
+        main: server.addresses(),
+        admin: server.admin_address(),
+        static_dir,
+        key: key.as_ref(),
+    }));
+    let reloader = server.reloader();
+    let reloading = async {
+        while hangup.recv().await.is_some() {
+            let reloaded = load::load(options.config.as_deref(), &options.flags())
+                .and_then(|again| reload::reload(&started, again, &reloader));
+            if let Err(failure) = reloaded {
+                reload::report(&failure);
+            }
+        }
+    };
+    let running = server.run(stop.drain.cancelled(), stop.abort.cancelled());
+    // The stream of signals does not end, so the other branch is the one that does.
+    tokio::select! {
+        drained = running => Ok(drained),
+        () = reloading => Err(Failure::Failed("the system delivers no more signals".into())),
+    }
 }
 
 fn runtime(config: &Config) -> Result<Runtime, Failure> {
@@ -149,9 +174,10 @@ fn finish(drained: &Drained) -> Result<(), Failure> {
 /// Tells a configuration that reads well but does not work from a system that refuses.
 fn start_failed(error: StartError) -> Failure {
     match error {
-        StartError::Cookie(_) | StartError::Origin(_) | StartError::Proxies(_) => {
-            Failure::Configuration(vec![error.to_string()])
-        }
+        StartError::Cookie(_)
+        | StartError::Origin(_)
+        | StartError::Proxies(_)
+        | StartError::Keys(_) => Failure::Configuration(vec![error.to_string()]),
         _ => failed(error),
     }
 }

@@ -34,6 +34,15 @@ pub(super) fn listen() -> io::Result<Stop> {
     Ok(stop)
 }
 
+/// Makes ready for SIGHUP: the configuration is to be read again.
+///
+/// # Errors
+///
+/// The system's, if the handler cannot be installed.
+pub(super) fn hangup() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 async fn next(term: &mut Signal, int: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}

@@ -15,6 +15,10 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
     listeners(&loaded.config, &mut conflict);
     intervals(&loaded.config, &mut conflict);
     cookie(&loaded.config, &mut conflict);
+    let api = &loaded.config.api;
+    if api.message_size > api.max_body {
+        conflict("api.message_size", "no body would be large enough; raise api.max_body");
+    }
     found
 }
 
@@ -75,6 +79,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if config.session.queue.max_bytes < config.limits.message_size {
         found.push(
             "session.queue.max_bytes is below limits.message_size: one large message ends the \
+             sessions that should get it"
+                .into(),
+        );
+    }
+    if config.api.enabled && config.session.queue.max_bytes < config.api.message_size {
+        found.push(
+            "session.queue.max_bytes is below api.message_size: one large message ends the \
              sessions that should get it"
                 .into(),
         );

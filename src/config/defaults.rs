@@ -6,8 +6,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    Activity, Admin, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp, Queue,
-    SameSite, Server, Session, Streaming, Transport, Transports, WebSocket,
+    Activity, Admin, Api, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp,
+    Queue, SameSite, Server, Session, Streaming, Transport, Transports, WebSocket,
 };
 
 impl Default for Server {
@@ -20,6 +20,21 @@ impl Default for Server {
             workers: 0,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            key_file: None,
+            message_size: 64 << 10,
+            max_body: 1 << 20,
+            max_batch: 1000,
+            messages_per_second: 5000,
+            idempotency_ttl: Duration::from_secs(600),
+            idempotency_entries: 100_000,
         }
     }
 }

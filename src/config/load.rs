@@ -12,10 +12,10 @@ use toml::{
 };
 
 use super::{
-    ChannelRule, Config, Origin, Problem, check,
+    Config, Origin, Problem, check,
     nearest::nearest,
     reference::variable,
-    settings::{RULES, SECTIONS, Setting, rule_settings, settings},
+    settings::{KEYS, RULES, SECTIONS, Setting, key_settings, rule_settings, settings},
 };
 
 /// Joins sources; later ones win, so call in the order file, environment, flags.
@@ -35,6 +35,15 @@ pub struct Loaded {
     /// What works but is probably not meant; one line each.
     pub warnings: Vec<String>,
     origins: BTreeMap<String, Origin>,
+}
+
+/// A list of tables: its key, the settings of an entry, the one that each entry has to have with its
+/// meaning, and an entry to show.
+struct Tables<T> {
+    key: &'static str,
+    of: Vec<Setting<T>>,
+    required: (&'static str, &'static str),
+    example: &'static str,
 }
 
 /// The text a value stands in.
@@ -161,7 +170,22 @@ impl Loader {
     ) {
         let at = source.at(&span);
         if key == RULES {
-            return self.rules(at, value, source);
+            let example = "{ match = \"/ticker/**\" }";
+            let required = ("match", "which channels the entry is for");
+            let list = Tables { key: RULES, of: rule_settings(), required, example };
+            if let Some(rules) = self.tables(&list, at, value, source) {
+                self.config.channels = rules;
+            }
+            return;
+        }
+        if key == KEYS {
+            let example = "{ id = \"orders\" }";
+            let required = ("id", "how logs and answers call the key");
+            let list = Tables { key: KEYS, of: key_settings(), required, example };
+            if let Some(keys) = self.tables(&list, at, value, source) {
+                self.config.auth.keys = keys;
+            }
+            return;
         }
         if let Some(setting) = self.settings.iter().find(|setting| setting.key == key) {
             if plain(value).is_some_and(|value| setting.read(&mut self.config, &value)) {
@@ -187,57 +211,65 @@ impl Loader {
         self.problems.push(Problem::UnknownKey { at, key: key.into(), nearest });
     }
 
-    /// Replaces the list of rules: a list of a later source is not mixed with one before.
-    fn rules(&mut self, at: Origin, value: &Spanned<DeValue<'_>>, source: &Source<'_>) {
+    /// Reads a list of tables, which replaces the one of an earlier source: they are not mixed.
+    /// `None` if it is none.
+    fn tables<T: Default + 'static>(
+        &mut self,
+        list: &Tables<T>,
+        at: Origin,
+        value: &Spanned<DeValue<'_>>,
+        source: &Source<'_>,
+    ) -> Option<Vec<T>> {
+        let key = list.key;
         let DeValue::Array(entries) = value.get_ref() else {
-            let allowed = "a list of tables, each written as [[channels]]".into();
-            self.problems.push(bad_value(at, RULES, value, source, allowed));
-            return;
+            let allowed = format!("a list of tables, each written as [[{key}]]");
+            self.problems.push(bad_value(at, key, value, source, allowed));
+            return None;
         };
-        let mut rules = Vec::new();
+        let mut items = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let at = source.at(&entry.span());
-            let key = format!("{RULES}[{index}]");
+            let key = format!("{key}[{index}]");
             match entry.get_ref() {
-                DeValue::Table(table) => rules.push(self.rule(&key, at, table, source)),
+                DeValue::Table(table) => items.push(self.item(list, &key, at, table, source)),
                 _ => {
-                    let allowed = "a table like { match = \"/ticker/**\" }".into();
+                    let allowed = format!("a table like {}", list.example);
                     self.problems.push(bad_value(at, &key, entry, source, allowed));
                 }
             }
         }
-        self.config.channels = rules;
-        self.origins.insert(RULES.into(), at);
+        self.origins.insert(key.into(), at);
+        Some(items)
     }
 
-    fn rule(
+    fn item<T: Default>(
         &mut self,
+        list: &Tables<T>,
         prefix: &str,
         at: Origin,
         table: &DeTable<'_>,
         source: &Source<'_>,
-    ) -> ChannelRule {
-        let mut rule = ChannelRule::default();
-        let settings = rule_settings();
+    ) -> T {
+        let mut item = T::default();
         for (name, value) in table {
             let (key, here) = (join(prefix, name.get_ref()), source.at(&name.span()));
-            let Some(setting) = settings.iter().find(|setting| setting.key == name.get_ref())
-            else {
-                let names: Vec<&str> = settings.iter().map(|setting| setting.key).collect();
+            let Some(setting) = list.of.iter().find(|setting| setting.key == name.get_ref()) else {
+                let names: Vec<&str> = list.of.iter().map(|setting| setting.key).collect();
                 let nearest = nearest(name.get_ref(), &names).map(|name| join(prefix, name));
                 self.problems.push(Problem::UnknownKey { at: here, key, nearest });
                 continue;
             };
-            if plain(value).is_some_and(|value| setting.read(&mut rule, &value)) {
+            if plain(value).is_some_and(|value| setting.read(&mut item, &value)) {
                 self.origins.insert(key, here);
             } else {
                 self.problems.push(bad_value(here, &key, value, source, setting.allowed()));
             }
         }
-        if !table.contains_key("match") {
-            self.problems.push(Problem::MissingKey { at, key: join(prefix, "match") });
+        let (required, meaning) = list.required;
+        if !table.contains_key(required) {
+            self.problems.push(Problem::MissingKey { at, key: join(prefix, required), meaning });
         }
-        rule
+        item
     }
 }
 

@@ -48,13 +48,15 @@ pub enum Problem {
         /// Why, and what to do.
         reason: String,
     },
-    /// A `[[channels]]` entry without `match`.
-    #[error("{at}: {key} is missing; it says which channels the entry is for")]
+    /// An entry of a list of tables without the key that every entry has to have.
+    #[error("{at}: {key} is missing; it says {meaning}")]
     MissingKey {
         /// Where the entry stands.
         at: Origin,
         /// The key's dotted name.
         key: String,
+        /// What it is for.
+        meaning: &'static str,
     },
 }
 

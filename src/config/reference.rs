@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::{
-    ChannelRule, Config,
-    settings::{RULES, SECTIONS, Section, Setting, rule_settings, settings},
+    Config,
+    settings::{KEYS, RULES, SECTIONS, Section, Setting, key_settings, rule_settings, settings},
 };
 
 /// A key and its value, both as they would be written in the file.
@@ -33,17 +33,53 @@ impl Config {
                 Some(Assignment { key: setting.key, value: value.to_string(), is_default })
             })
             .collect();
-        let rules = Value::Array(self.channels.iter().map(rule_value).collect());
-        let is_default = self.channels.is_empty();
-        list.push(Assignment { key: RULES, value: rules.to_string(), is_default });
+        list.push(tables(KEYS, &self.auth.keys, &key_settings()));
+        list.push(tables(RULES, &self.channels, &rule_settings()));
         list
     }
 }
 
-fn rule_value(rule: &ChannelRule) -> Value {
-    let entries = rule_settings();
-    let shown = entries.iter().filter_map(|s| Some((s.key.to_owned(), s.show(rule)?)));
-    Value::Table(shown.collect::<Table>())
+/// Prints a list of tables.
+fn tables<T: Clone + 'static>(
+    key: &'static str,
+    items: &[T],
+    settings: &[Setting<T>],
+) -> Assignment {
+    let table = |item: &T| {
+        let shown = settings.iter().filter_map(|s| Some((s.key.to_owned(), s.show(item)?)));
+        Value::Table(shown.collect::<Table>())
+    };
+    let value = Value::Array(items.iter().map(table).collect()).to_string();
+    Assignment { key, value, is_default: items.is_empty() }
+}
+
+/// A key of a list of tables: its name, what it means, what it allows and an example.
+struct Entry {
+    key: &'static str,
+    doc: &'static str,
+    allowed: String,
+    example: &'static str,
+}
+
+/// The keys of a section that is a list of tables; `None` for others.
+fn entries_of(section: &Section) -> Option<Vec<Entry>> {
+    fn of<T: Clone + 'static>(
+        settings: Vec<Setting<T>>,
+        example: fn(&str) -> &'static str,
+    ) -> Vec<Entry> {
+        let entry = |setting: Setting<T>| Entry {
+            key: setting.key,
+            doc: setting.doc,
+            allowed: setting.allowed(),
+            example: example(setting.key),
+        };
+        settings.into_iter().map(entry).collect()
+    }
+    match section.name {
+        RULES => Some(of(rule_settings(), rule_example)),
+        KEYS => Some(of(key_settings(), key_example)),
+        _ => None,
+    }
 }
 
 /// Returns a `bayeuxd.toml` that names every key with its meaning and default. All values are
@@ -55,11 +91,11 @@ pub fn example_file() -> String {
     for section in SECTIONS {
         out.push('\n');
         comment(&mut out, section.doc);
-        if section.name == RULES {
-            let _ = writeln!(out, "#[[{RULES}]]");
-            for setting in rule_settings() {
-                comment(&mut out, setting.doc);
-                let _ = writeln!(out, "#{} = {}", setting.key, rule_example(setting.key));
+        if let Some(entries) = entries_of(section) {
+            let _ = writeln!(out, "#[[{}]]", section.name);
+            for entry in entries {
+                comment(&mut out, entry.doc);
+                let _ = writeln!(out, "#{} = {}", entry.key, entry.example);
             }
             continue;
         }
@@ -78,11 +114,11 @@ pub fn example_file() -> String {
 pub fn configuration_md() -> String {
     let mut out = String::new();
     for section in SECTIONS {
-        if section.name == RULES {
-            let _ = writeln!(out, "## `[[{RULES}]]`\n\n{}\n", section.doc);
-            for setting in rule_settings() {
-                let _ = writeln!(out, "### `{}`\n\n{}\n", setting.key, setting.doc);
-                let _ = writeln!(out, "Expected: {}.\n", setting.allowed());
+        if let Some(entries) = entries_of(section) {
+            let _ = writeln!(out, "## `[[{}]]`\n\n{}\n", section.name, section.doc);
+            for entry in entries {
+                let _ = writeln!(out, "### `{}`\n\n{}\n", entry.key, entry.doc);
+                let _ = writeln!(out, "Expected: {}.\n", entry.allowed);
             }
             continue;
         }
@@ -111,6 +147,16 @@ fn rule_example(key: &str) -> &'static str {
         "queue_policy" => "\"latest\"",
         "lazy" => "\"2s\"",
         _ => "true",
+    }
+}
+
+fn key_example(key: &str) -> &'static str {
+    match key {
+        "id" => "\"orders\"",
+        "secret_file" => "\"orders.key\"",
+        "secret_sha256" => "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
+        "role" => "\"publish\"",
+        _ => "[\"/orders/**\"]",
     }
 }
 

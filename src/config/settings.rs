@@ -13,7 +13,10 @@ use super::{
     },
 };
 
+mod api;
 mod syntax;
+
+pub(super) use self::api::{KEYS, key_settings};
 
 /// A section of the file, in the order of the documentation.
 pub(super) struct Section {
@@ -138,6 +141,12 @@ pub(super) const SECTIONS: &[Section] = &[
               `/a/**` before `/**`. Without one the values of `[session]` hold.",
     },
     Section { name: "auth", doc: "Who may connect." },
+    Section {
+        name: KEYS,
+        doc: "Keys of services and operators, presented as `Authorization: Bearer KEY` or \
+              `X-API-Key: KEY`. SIGHUP reads them anew, without a disconnect.",
+    },
+    Section { name: "api", doc: "Publishing over HTTP; see docs/publishing.md." },
     Section { name: "admin", doc: "The operators' listener: `/healthz` and `/readyz`." },
     Section { name: "log", doc: "What is written to standard error, one line per event." },
 ];
@@ -152,6 +161,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
     all.extend(message_limits());
     all.extend(connection_limits());
     all.extend(operations());
+    all.extend(api::settings());
     all
 }
 

@@ -10,11 +10,14 @@ use tokio_util::task::TaskTracker;
 use super::{
     StartError, clock,
     cookie::{Cookies, Occasion, Presented},
+    credentials::Keys,
     drain::Drain,
     forwarded::{Proxies, Scheme},
     origin::{self, OriginRule},
+    publish::Api,
 };
 use crate::{
+    auth::Keyring,
     bayeux::{MessageLimits, Timestamp},
     broker::{Broker, BrowserId, Session, SessionId, Sid},
     config::{Config, Transport},
@@ -30,6 +33,8 @@ pub(crate) struct App {
     pub(crate) cookies: Cookies,
     pub(crate) origins: OriginRule,
     pub(crate) proxies: Proxies,
+    pub(crate) keys: Keys,
+    pub(super) api: Api,
     pub(crate) drain: Drain,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
@@ -49,11 +54,12 @@ impl App {
         let mut sid_key = [0; 32];
         getrandom::fill(&mut sid_key).map_err(|error| StartError::Random(error.to_string()))?;
         Ok(Self {
-            broker,
             limits: MessageLimits::from(&config.limits),
             cookies: Cookies::new(&config.session.browser_cookie)?,
             origins: OriginRule::new(&config.server.allowed_origins, loopback_only)?,
             proxies: Proxies::new(&config.server.trusted_proxies)?,
+            keys: Keys::new(Keyring::new(&config.auth.keys, broker.name_limits())?),
+            api: Api::new(&config, clock::now()),
             drain: Drain::new(),
             tasks: TaskTracker::new(),
             connection_types: config
@@ -64,6 +70,7 @@ impl App {
                 .collect(),
             sampler: Sampler::new(config.log.errors_per_second),
             sid_key: Hmac::new_from_slice(&sid_key).map_err(|_| StartError::Key)?,
+            broker,
             config,
         })
     }

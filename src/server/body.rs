@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame as HttpFrame, SizeHint};
 
-use super::{connect::Connect, files::FileBody, streaming::Stream};
+use super::{connect::Connect, files::FileBody, publish::Results, streaming::Stream};
 use crate::broker::Batch;
 
 /// A response body.
@@ -26,6 +26,8 @@ pub(super) enum Body {
     File(FileBody),
     /// Messages as they come.
     Stream(Stream),
+    /// Results of a stream of messages.
+    Results(Results),
 }
 
 /// See the module documentation.
@@ -237,6 +239,9 @@ impl HttpBody for Body {
             Self::Stream(stream) => {
                 stream.poll_next(cx).map(|rope| rope.map(|rope| Ok(HttpFrame::data(rope))))
             }
+            Self::Results(results) => results
+                .poll_next(cx)
+                .map(|chunk| chunk.map(|chunk| Ok(HttpFrame::data(Rope::from(chunk))))),
         }
     }
 
@@ -245,6 +250,7 @@ impl HttpBody for Body {
             Self::Whole(rope) => rope.is_none(),
             Self::File(file) => file.is_end_stream(),
             Self::Stream(_) => false,
+            Self::Results(_) => false,
         }
     }
 
@@ -255,6 +261,7 @@ impl HttpBody for Body {
             }
             Self::File(file) => file.size_hint(),
             Self::Stream(_) => SizeHint::default(),
+            Self::Results(_) => SizeHint::default(),
         }
     }
 }

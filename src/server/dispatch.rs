@@ -120,22 +120,35 @@ pub(super) async fn publish(
     payload: Payload<'_>,
     wakes: &mut Wakes,
 ) -> Result<(), Refusal> {
-    let published = {
-        let stamp =
-            app.timestamp().and_then(|now| RawValue::from_string(format!("\"{now}\"")).ok());
-        let extra = stamp.as_deref().map(|stamp| with_timestamp(payload.extra, stamp));
-        let extra = extra.as_deref().unwrap_or(payload.extra);
-        let payload = Payload { extra, ..payload };
-        Broker::publish(&app.broker, publisher, channel, payload, clock::now())?
-    };
+    let published = stamped(app, payload, |payload| {
+        Broker::publish(&app.broker, publisher, channel, payload, clock::now())
+    })?;
+    carry(app, published, wakes).await;
+    Ok(())
+}
+
+/// Adds the time to what is published, if deliveries say it (protocol.md 131).
+pub(super) fn stamped<R>(
+    app: &App,
+    payload: Payload<'_>,
+    send: impl FnOnce(Payload<'_>) -> R,
+) -> R {
+    let stamp = app.timestamp().and_then(|now| RawValue::from_string(format!("\"{now}\"")).ok());
+    let extra = stamp.as_deref().map(|stamp| with_timestamp(payload.extra, stamp));
+    let extra = extra.as_deref().unwrap_or(payload.extra);
+    send(Payload { extra, ..payload })
+}
+
+/// Waits until a published message is in every matching mailbox, carrying it there if need be.
+pub(super) async fn carry(app: &App, published: Published, wakes: &mut Wakes) {
     match published {
         Published::Walk(mut delivery) => loop {
             match delivery.step(wakes) {
-                Progress::Done => return Ok(()),
+                Progress::Done => return,
                 // The rest belongs to other publishers: this one need not wait for it.
                 Progress::Others => {
                     app.tasks.spawn(finish(delivery));
-                    return Ok(());
+                    return;
                 }
                 Progress::More => {
                     wakes.fire();
@@ -146,7 +159,6 @@ pub(super) async fn publish(
         Published::Behind(delivered) => {
             wakes.fire();
             delivered.await;
-            Ok(())
         }
     }
 }

@@ -90,6 +90,11 @@ impl Drain {
         self.announced.load(Ordering::Relaxed)
     }
 
+    /// Whether clients are being sent away.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     /// Begins to send `sessions` clients away.
     pub(crate) fn begin(&self, sessions: usize) {
         self.plan.get_or_init(|| Plan::new(sessions));

@@ -53,6 +53,22 @@ pub(super) struct Http {
     parked: Mutex<Option<Box<Held>>>,
 }
 
+impl Http {
+    /// Keeps the head clock at this request for as long as the answer lives.
+    pub(super) fn answering(&self) -> Answering {
+        Answering(Arc::clone(&self.heads))
+    }
+}
+
+/// A response that goes on while the body of its request still comes in.
+pub(super) struct Answering(Arc<HeadClock>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.response_done();
+    }
+}
+
 /// Accepts connections for ever; dropped, it lets go of its listener only.
 pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor, listener: Listener) {
     loop {
@@ -172,6 +188,7 @@ fn respond(
                             http.heads.response_done();
                             return Ok(response);
                         }
+                        Routed::Streaming(response) => return Ok(response),
                     }
                 };
                 if may_park && !http.app.drain.has_begun() {

@@ -35,6 +35,12 @@ pub(super) fn refused(
     info!(event = event(channel), ok = false, sid, ip, channel, error = %refusal, suppressed);
 }
 
+/// A publish over HTTP was refused.
+pub(super) fn publish_refused(app: &App, code: &'static str, detail: &str) {
+    let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
+    info!(event = "publish", ok = false, api = true, error = code, detail, suppressed);
+}
+
 /// A request or frame could not be used at all.
 pub(super) fn bad_request(app: &App, client: IpAddr, reason: &'static str, detail: &dyn Display) {
     let Allowed::Yes { suppressed } = app.sampler.allow(reason, clock::now()) else { return };

@@ -27,7 +27,7 @@ use super::{
     http::Http,
     origin::{self, RequestKind, Verdict},
     polling::{Answer, Polled, Poller},
-    report, streaming,
+    publish, report, streaming,
     websocket::upgrade,
 };
 use crate::config::Transport;
@@ -40,6 +40,9 @@ use crate::config::Transport;
 pub(super) enum Routed {
     Ready(Response<Body>),
     Held(Box<Held>),
+    /// The body of the response goes on while that of the request comes in; it tells the head clock
+    /// when it ends.
+    Streaming(Response<Body>),
 }
 
 /// A connect to be held. All else of its request, body and processing included, is gone.
@@ -68,6 +71,9 @@ pub(super) async fn respond(
         return Routed::Ready(text(status, problem));
     }
     if !is_bayeux(&http.app, request.uri().path()) {
+        if publish::serves(&http.app, request.uri().path()) {
+            return publish::respond(http, request).await;
+        }
         return Routed::Ready(elsewhere(&http.app, files, &request).await);
     }
     let client = http.app.proxies.client(http.peer.ip(), request.headers());

@@ -20,6 +20,17 @@ pub(super) fn is_rooted(text: &str) -> bool {
     text.len() > 1 && text.starts_with('/')
 }
 
+/// The name of an API key: short and without anything that would need quoting.
+pub(super) fn is_key_id(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    (1..=64).contains(&text.len()) && text.chars().all(plain)
+}
+
+/// A SHA-256 in hex.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit())
+}
+
 /// `*`, `null`, or scheme, host and perhaps a port; the host may begin with `*.`.
 pub(super) fn is_origin(text: &str) -> bool {
     if text == "*" || text == "null" {

@@ -1,0 +1,92 @@
+//! `bayeuxd key gen`: a new API key, as its secret and as the lines of the configuration.
+
+use bayeuxd::{
+    auth::{Keyring, Role, Secret},
+    bayeux::NameLimits,
+    config::{ApiKey, Config},
+};
+use clap::{Args, ValueEnum};
+
+use super::{Failure, print};
+
+/// Arguments of `key gen`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Name of the key in logs and answers.
+    #[arg(long)]
+    id: String,
+    /// What the key is for.
+    #[arg(long, value_enum)]
+    role: RoleName,
+    /// Channels and patterns that a publish key may publish to, separated by commas.
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', required_if_eq("role", "publish"))]
+    channels: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleName {
+    Publish,
+    Monitor,
+    Admin,
+}
+
+/// Prints a new key.
+///
+/// # Errors
+///
+/// A channel that is none, or a system without random bytes.
+pub(super) fn generate(options: &Options) -> Result<(), Failure> {
+    let secret = random_secret()?;
+    let (role, name) = match options.role {
+        RoleName::Publish => (Role::Publish, "publish"),
+        RoleName::Monitor => (Role::Monitor, "monitor"),
+        RoleName::Admin => (Role::Admin, "admin"),
+    };
+    let key = ApiKey {
+        id: options.id.clone(),
+        secret_sha256: Some(secret.digest().to_string()),
+        channels: options.channels.clone(),
+        role,
+        ..ApiKey::default()
+    };
+    Keyring::new(std::slice::from_ref(&key), name_limits(&Config::default()))
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let channels = match role {
+        Role::Publish => format!("channels = {}\n", toml::Value::from(key.channels)),
+        Role::Monitor | Role::Admin => String::new(),
+    };
+    print(format_args!(
+        "secret, shown this once: {}\n\n[[auth.keys]]\nid = {}\nsecret_sha256 = \"{}\"\nrole = \
+         \"{name}\"\n{channels}",
+        secret.expose(),
+        toml::Value::from(key.id),
+        secret.digest(),
+    ));
+    Ok(())
+}
+
+/// Makes a secret of random bytes.
+///
+/// # Errors
+///
+/// The system has none.
+pub(super) fn random_secret() -> Result<Secret, Failure> {
+    random_bytes().map(Secret::from_bytes)
+}
+
+/// 256 random bits.
+///
+/// # Errors
+///
+/// The system has none.
+pub(super) fn random_bytes() -> Result<[u8; 32], Failure> {
+    let mut random = [0; 32];
+    let failed = |error| Failure::Failed(format!("the system's random source fails: {error}"));
+    getrandom::fill(&mut random).map_err(failed)?;
+    Ok(random)
+}
+
+/// Bounds on the channels of keys.
+pub(super) const fn name_limits(config: &Config) -> NameLimits {
+    NameLimits { bytes: config.limits.channel_length, segments: config.limits.channel_segments }
+}

@@ -1,0 +1,84 @@
+//! The API key that a request presents.
+//!
+//! Either `Authorization: Bearer KEY` or `X-API-Key: KEY`. The keyring can be replaced while the server
+//! runs: a request uses the one that it met. Source: operations.md 5.
+
+use std::sync::Arc;
+
+use hyper::{
+    HeaderMap,
+    header::{AUTHORIZATION, HeaderName},
+};
+use parking_lot::RwLock;
+
+use crate::auth::{Keyring, Principal};
+
+/// The keys of a running server.
+#[derive(Debug)]
+pub(crate) struct Keys(
+    /// Held for the copy of a pointer only.
+    RwLock<Arc<Keyring>>,
+);
+
+/// Who sends a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Credentials {
+    /// Nobody in particular.
+    None,
+    /// Somebody with a key that is not, or no longer, one of ours.
+    Wrong,
+    /// The holder of a key.
+    Key(Principal),
+}
+
+impl Keys {
+    pub(crate) fn new(keyring: Keyring) -> Self {
+        Self(RwLock::new(Arc::new(keyring)))
+    }
+
+    /// Replaces all keys; connections stay as they are.
+    pub(crate) fn replace(&self, keyring: Keyring) {
+        *self.0.write() = Arc::new(keyring);
+    }
+
+    /// Reads who sends a request from its headers.
+    pub(crate) fn credentials(&self, headers: &HeaderMap) -> Credentials {
+        let Some(presented) = presented(headers) else { return Credentials::None };
+        let keyring = Arc::clone(&self.0.read());
+        keyring.find(presented).cloned().map_or(Credentials::Wrong, Credentials::Key)
+    }
+}
+
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    if let Some(key) = headers.get(API_KEY) {
+        return Some(key.as_bytes());
+    }
+    let (scheme, rest) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+}
+
+/// For clients that cannot set `Authorization`, as behind a proxy with a password of its own.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn of(name: &'static str, value: &'static str) -> Option<Vec<u8>> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        presented(&headers).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn a_key_comes_in_either_of_two_headers() {
+        assert_eq!(of("x-api-key", "abc"), Some(b"abc".to_vec()));
+        assert_eq!(of("authorization", "Bearer abc"), Some(b"abc".to_vec()));
+        assert_eq!(of("authorization", "bearer  abc"), Some(b"abc".to_vec()));
+        assert_eq!(of("authorization", "Basic YWJjOmRlZg=="), None);
+        assert_eq!(of("authorization", "Bear"), None);
+        assert_eq!(of("cookie", "abc"), None);
+    }
+}

@@ -1,0 +1,318 @@
+//! Publishing over HTTP, for services that are no Bayeux clients: `/api/v1` on the main listener.
+//!
+//! A request shows an API key, its messages go the way of all others ([`dispatch`](super::dispatch)),
+//! and the answer says how many sessions they reached. Here a request finds its endpoint; the parts
+//! have a file each: reading (`request`), one message (`message`), repeats (`idempotency`), pace
+//! (`rate`), streams (`stream`), errors (`problem`) and answers (`answer`).
+//! Source: operations.md 5; docs/publishing.md for users.
+
+mod answer;
+mod idempotency;
+mod message;
+mod openapi;
+mod problem;
+mod rate;
+mod request;
+mod stream;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response,
+    body::{Body as _, Incoming},
+    header::HeaderValue,
+};
+use tokio::time::{sleep, timeout};
+
+pub(super) use self::stream::Results;
+use self::{idempotency::Idempotency, message::Publisher, problem::Problem, rate::Gcra};
+use super::{
+    app::App,
+    body::Body,
+    clock,
+    credentials::Credentials,
+    http::Http,
+    origin::{self, RequestKind, Verdict},
+    report,
+    route::Routed,
+};
+use crate::{
+    auth::Principal,
+    bayeux::MessageLimits,
+    config::{Api as Settings, Config},
+};
+
+/// What the API remembers between requests.
+pub(super) struct Api {
+    idempotency: Arc<Idempotency>,
+    /// By the id of the key; as many as keys were ever configured.
+    rates: DashMap<Arc<str>, Arc<Gcra>>,
+    limits: MessageLimits,
+    settings: Settings,
+    started: Instant,
+}
+
+impl Api {
+    pub(super) fn new(config: &Config, now: Instant) -> Self {
+        let settings = config.api.clone();
+        let limits = MessageLimits {
+            batch: settings.max_batch,
+            envelope_keys: config.limits.envelope_keys + request::OWN_FIELDS,
+            ..MessageLimits::from(&config.limits)
+        };
+        Self {
+            idempotency: Arc::new(Idempotency::new(
+                settings.idempotency_ttl,
+                settings.idempotency_entries,
+            )),
+            rates: DashMap::new(),
+            limits,
+            settings,
+            started: now,
+        }
+    }
+
+    /// Asks for leave to publish one more message under a key.
+    ///
+    /// # Errors
+    /// The time after which to ask again.
+    pub(super) fn admit(&self, principal: &Principal, now: Instant) -> Result<(), Duration> {
+        let rate = self.rates.get(principal.id()).map(|entry| Arc::clone(entry.value()));
+        let rate = rate.unwrap_or_else(|| {
+            let entry = self.rates.entry(Arc::clone(principal.id()));
+            let new = || Arc::new(Gcra::new(self.settings.messages_per_second));
+            Arc::clone(entry.or_insert_with(new).value())
+        });
+        rate.take(now.saturating_duration_since(self.started))
+    }
+}
+
+/// Where a path leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint<'a> {
+    Publish,
+    /// What follows `/publish`, with its slash.
+    Channel(&'a str),
+    Batch,
+    Broadcast,
+    Stream,
+    OpenApi,
+    Nothing,
+}
+
+impl<'a> Endpoint<'a> {
+    fn of(path: &'a str) -> Self {
+        if path == OPENAPI_PATH {
+            return Self::OpenApi;
+        }
+        let rest = path.strip_prefix(PREFIX).unwrap_or_default();
+        match rest {
+            "/publish" => Self::Publish,
+            "/batch" => Self::Batch,
+            "/broadcast" => Self::Broadcast,
+            "/stream" => Self::Stream,
+            _ => match rest.strip_prefix("/publish") {
+                Some(channel) if channel.len() > 1 && channel.starts_with('/') => {
+                    Self::Channel(channel)
+                }
+                _ => Self::Nothing,
+            },
+        }
+    }
+}
+
+/// Whether a path belongs to the API.
+pub(super) fn serves(app: &App, path: &str) -> bool {
+    let rest = path.strip_prefix(PREFIX);
+    app.config.api.enabled
+        && (path == OPENAPI_PATH
+            || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Answers a request below `/api/v1`, or for `/openapi.json`.
+pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
+    let app = &http.app;
+    let scheme = app.proxies.client(http.peer.ip(), request.headers()).scheme;
+    let page = match app.origins.check(RequestKind::Post, request.headers(), scheme) {
+        Verdict::Refused(text) => {
+            return Routed::Ready(answer::refused(app, &Problem::OriginDenied(text)));
+        }
+        Verdict::Allowed(page) => Some(page),
+        Verdict::NoOrigin => None,
+    };
+    if request.method() == Method::OPTIONS {
+        return Routed::Ready(match app.origins.preflight(request.headers(), scheme) {
+            Ok(response) => response.map(|()| Body::default()),
+            Err(text) => answer::refused(app, &Problem::OriginDenied(text)),
+        });
+    }
+    let path = request.uri().path().to_owned();
+    let endpoint = Endpoint::of(&path);
+    let response = match admit(app, endpoint, &request).await {
+        Ok(Admitted::Reader) => openapi::respond(),
+        Ok(Admitted::Publisher(publisher)) if endpoint == Endpoint::Stream => {
+            let response = stream::respond(http, publisher, request.into_body());
+            return Routed::Streaming(readable_by(page.as_ref(), response));
+        }
+        Ok(Admitted::Publisher(publisher)) => {
+            // Boxed: only one request in many is of this kind, and it is large.
+            Box::pin(publish(app, publisher, endpoint, request)).await
+        }
+        Err(problem) => answer::refused(app, &problem),
+    };
+    Routed::Ready(readable_by(page.as_ref(), response))
+}
+
+/// Whom a request was let in as.
+enum Admitted {
+    /// Somebody who reads the description, for which no key is needed.
+    Reader,
+    Publisher(Publisher),
+}
+
+/// Checks endpoint, method and key, in this order.
+async fn admit(
+    app: &Arc<App>,
+    endpoint: Endpoint<'_>,
+    request: &Request<Incoming>,
+) -> Result<Admitted, Problem> {
+    let (expected, allowed) = match endpoint {
+        Endpoint::Nothing => return Err(Problem::NotFound),
+        Endpoint::OpenApi => (Method::GET, "GET, OPTIONS"),
+        _ => (Method::POST, "POST, OPTIONS"),
+    };
+    if *request.method() != expected {
+        return Err(Problem::MethodNotAllowed { allowed });
+    }
+    if endpoint == Endpoint::OpenApi {
+        return Ok(Admitted::Reader);
+    }
+    match app.keys.credentials(request.headers()) {
+        Credentials::Key(principal) => {
+            Ok(Admitted::Publisher(Publisher { app: Arc::clone(app), principal }))
+        }
+        Credentials::None => Err(Problem::Unauthorized { presented: false }),
+        Credentials::Wrong => {
+            sleep(WRONG_KEY_DELAY).await;
+            Err(Problem::Unauthorized { presented: true })
+        }
+    }
+}
+
+/// Reads the body of a request and publishes what is in it.
+async fn publish(
+    app: &Arc<App>,
+    publisher: Publisher,
+    endpoint: Endpoint<'_>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let header = match idempotency_header(&head.headers) {
+        Ok(header) => header,
+        Err(problem) => return answer::refused(app, &problem),
+    };
+    let body = match read(app, body).await {
+        Ok(body) => body,
+        Err(problem) => return answer::closing(answer::refused(app, &problem)),
+    };
+    if app.drain.is_begun() {
+        return answer::refused(app, &Problem::Draining);
+    }
+    let limits = &app.api.limits;
+    match endpoint {
+        Endpoint::Batch if header.is_some() => {
+            let problem = "a batch has an idempotency_key in each message, not a header";
+            answer::refused(app, &Problem::FieldInvalid(problem))
+        }
+        Endpoint::Batch => match request::batch(&body, limits) {
+            Ok(entries) => answer::results(app, &publisher.publish_all(entries).await),
+            Err(problem) => answer::refused(app, &problem),
+        },
+        Endpoint::Broadcast => match request::broadcast(&body, header, limits) {
+            Ok(entries) => answer::results(app, &publisher.publish_all(entries).await),
+            Err(problem) => answer::refused(app, &problem),
+        },
+        _ => {
+            let entry = match endpoint {
+                Endpoint::Channel(path) => request::raw(path, &body, header, limits),
+                _ => request::one(&body, header, limits),
+            };
+            let mut outcomes = publisher.publish_all(vec![entry]).await;
+            answer::single(app, &outcomes.pop().unwrap_or(Err(Problem::NotFound)))
+        }
+    }
+}
+
+fn idempotency_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| request::BAD_KEY)?;
+    Ok(Some(text))
+}
+
+/// Reads a body within its bounds of size and time.
+async fn read(app: &App, body: Incoming) -> Result<Bytes, Problem> {
+    let limit = app.config.api.max_body;
+    let too_large = || Problem::TooLarge { limit, key: "api.max_body" };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match timeout(app.config.limits.body_timeout, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::BadJson("the body is not complete".into())),
+        Err(_) => Err(Problem::Timeout),
+    }
+}
+
+/// Lets the page of an allowed origin read the response.
+fn readable_by(page: Option<&HeaderValue>, mut response: Response<Body>) -> Response<Body> {
+    if let Some(page) = page {
+        origin::cors(page, response.headers_mut());
+    }
+    response
+}
+
+const PREFIX: &str = "/api/v1";
+const OPENAPI_PATH: &str = "/openapi.json";
+/// Makes guessing slow on top of hopeless (reliability.md T21).
+const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
+
+/// Says in the log why something was refused, and how many such lines were left out.
+fn log(app: &App, problem: &Problem) {
+    report::publish_refused(app, problem.code(), &problem.message());
+}
+
+/// The clock of a running API.
+fn now() -> Instant {
+    clock::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_their_endpoints() {
+        for (path, endpoint) in [
+            ("/api/v1/publish", Endpoint::Publish),
+            ("/api/v1/publish/a/b", Endpoint::Channel("/a/b")),
+            ("/api/v1/publish/a/", Endpoint::Channel("/a/")),
+            ("/api/v1/publish/", Endpoint::Nothing),
+            ("/api/v1/publisher", Endpoint::Nothing),
+            ("/api/v1/batch", Endpoint::Batch),
+            ("/api/v1/batch/", Endpoint::Nothing),
+            ("/api/v1/broadcast", Endpoint::Broadcast),
+            ("/api/v1/stream", Endpoint::Stream),
+            ("/openapi.json", Endpoint::OpenApi),
+            ("/api/v1", Endpoint::Nothing),
+        ] {
+            assert_eq!(Endpoint::of(path), endpoint, "{path}");
+        }
+    }
+}

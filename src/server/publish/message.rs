@@ -1,0 +1,225 @@
+//! One message of the API: its checks, its way to the subscribers, its receipt.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
+
+use super::{
+    Api, App,
+    idempotency::{Claim, Fingerprint, Name, Outcome, Ticket},
+    now,
+    problem::Problem,
+};
+use crate::{
+    auth::Principal,
+    bayeux::{ChannelName, Kind},
+    broker::{Broker, Payload, Reach, Sid, Wakes},
+    server::dispatch::carry,
+};
+
+/// Who publishes.
+pub(super) struct Publisher {
+    pub(super) app: Arc<App>,
+    pub(super) principal: Principal,
+}
+
+/// A message as it was sent, its channel not yet checked.
+#[derive(Debug, Default)]
+pub(super) struct Entry<'a> {
+    pub(super) channel: Option<Cow<'a, str>>,
+    pub(super) data: Option<&'a RawValue>,
+    pub(super) ext: Option<&'a RawValue>,
+    /// Fields of the publisher's own, which subscribers get.
+    pub(super) extra: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Sessions that shall not get it.
+    pub(super) exclude: Vec<Sid>,
+    pub(super) idempotency_key: Option<Cow<'a, str>>,
+    /// The message is one of a broadcast, whose key covers several channels.
+    pub(super) broadcast: bool,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Receipt {
+    /// Sessions in whose queue it is.
+    pub(super) sessions: usize,
+    /// Those of them without an open carrier.
+    pub(super) queued: usize,
+    /// The message was published before; this is the result of then.
+    pub(super) replayed: bool,
+}
+
+/// A message that passed its checks.
+struct Checked<'e, 'a> {
+    channel: ChannelName,
+    data: &'a RawValue,
+    entry: &'e Entry<'a>,
+}
+
+impl Publisher {
+    /// Publishes messages one after the other; those that could not be read keep their places.
+    pub(super) async fn publish_all(
+        &self,
+        entries: Vec<Result<Entry<'_>, Problem>>,
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        // Fired when the request is done, so that a burst wakes each receiver once.
+        let mut wakes = Wakes::default();
+        for entry in entries {
+            let outcome = match entry {
+                Ok(entry) => self.publish(&entry, &mut wakes).await,
+                Err(problem) => Err(problem),
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Publishes a message, unless its key has used up its rate.
+    pub(super) async fn publish(&self, entry: &Entry<'_>, wakes: &mut Wakes) -> Outcome {
+        let checked = self.check(entry)?;
+        self.api().admit(&self.principal, now()).map_err(Problem::RateLimited)?;
+        self.send(checked, wakes).await
+    }
+
+    /// Publishes a message when its key has a place for it: a stream waits instead of failing.
+    pub(super) async fn publish_in_turn(&self, entry: &Entry<'_>, wakes: &mut Wakes) -> Outcome {
+        let checked = self.check(entry)?;
+        while let Err(pause) = self.api().admit(&self.principal, now()) {
+            wakes.fire();
+            // Timers count in milliseconds; shorter pauses would be a busy loop.
+            sleep(pause.max(Duration::from_millis(1))).await;
+        }
+        self.send(checked, wakes).await
+    }
+
+    fn api(&self) -> &Api {
+        &self.app.api
+    }
+
+    fn check<'e, 'a>(&self, entry: &'e Entry<'a>) -> Result<Checked<'e, 'a>, Problem> {
+        let limit = self.app.config.api.message_size;
+        if entry.bytes() > limit {
+            return Err(Problem::TooLarge { limit, key: "api.message_size" });
+        }
+        let text = entry.channel.as_deref().ok_or(Problem::ChannelInvalid(None))?;
+        let channel = ChannelName::parse(text, self.app.limits.name)
+            .map_err(|error| Problem::ChannelInvalid(Some(error)))?;
+        if channel.kind() != Kind::Broadcast {
+            return Err(Problem::ChannelReserved);
+        }
+        if channel.is_pattern() {
+            return Err(Problem::ChannelPattern);
+        }
+        let data = entry.data.ok_or(Problem::DataMissing)?;
+        if !self.principal.may_publish(&channel) {
+            return Err(Problem::ChannelDenied { key: Arc::clone(self.principal.id()) });
+        }
+        Ok(Checked { channel, data, entry })
+    }
+
+    async fn send(&self, message: Checked<'_, '_>, wakes: &mut Wakes) -> Outcome {
+        let Some(key) = message.entry.idempotency_key.as_deref() else {
+            let reach = message.reach();
+            let published = Broker::publish_counted(
+                &self.app.broker,
+                &message.channel,
+                message.payload(),
+                Arc::clone(&reach),
+            )?;
+            carry(&self.app, published, wakes).await;
+            return Ok(Receipt::of(&reach));
+        };
+        let fingerprint = message.fingerprint();
+        let channel = if message.entry.broadcast { message.channel.as_str() } else { "" };
+        loop {
+            let name = Name::new(self.principal.id(), key, channel);
+            match self.api().idempotency.claim(name, fingerprint, now()) {
+                Claim::First(ticket) => return self.send_first(message, ticket).await,
+                Claim::Done(receipt) => return Ok(Receipt { replayed: true, ..receipt }),
+                Claim::Conflict => return Err(Problem::IdempotencyConflict),
+                Claim::Wait(mut first) => {
+                    wakes.fire();
+                    let told = first.wait_for(Option::is_some).await;
+                    let outcome = told.ok().and_then(|outcome| outcome.clone());
+                    if let Some(outcome) = outcome {
+                        return outcome.map(|receipt| Receipt { replayed: true, ..receipt });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes in a task of its own: a client that gives up meanwhile and tries again, which is
+    /// what the key is for, must not find the first attempt forgotten.
+    async fn send_first(&self, message: Checked<'_, '_>, ticket: Ticket) -> Outcome {
+        let app = Arc::clone(&self.app);
+        let reach = message.reach();
+        let published = Broker::publish_counted(
+            &app.broker,
+            &message.channel,
+            message.payload(),
+            Arc::clone(&reach),
+        );
+        let rest = async move {
+            let outcome = match published {
+                Ok(published) => {
+                    carry(&app, published, &mut Wakes::default()).await;
+                    Ok(Receipt::of(&reach))
+                }
+                Err(refusal) => Err(Problem::from(refusal)),
+            };
+            ticket.settle(outcome.clone());
+            outcome
+        };
+        // The task fails only with the runtime, at the very end of a stop.
+        self.app.tasks.spawn(rest).await.unwrap_or(Err(Problem::Draining))
+    }
+}
+
+impl Entry<'_> {
+    /// The size that `api.message_size` bounds.
+    fn bytes(&self) -> usize {
+        let raw = |value: Option<&RawValue>| value.map_or(0, |value| value.get().len());
+        let extra: usize =
+            self.extra.iter().map(|(name, value)| name.len() + value.get().len()).sum();
+        self.channel.as_deref().map_or(0, str::len) + raw(self.data) + raw(self.ext) + extra
+    }
+}
+
+impl<'e> Checked<'e, '_> {
+    fn payload(&self) -> Payload<'e> {
+        Payload { data: self.data, ext: self.entry.ext, extra: &self.entry.extra }
+    }
+
+    fn reach(&self) -> Arc<Reach> {
+        Arc::new(Reach::new(self.entry.exclude.as_slice()))
+    }
+
+    /// A hash of all that makes this message. Lengths stand before the parts, so that no two
+    /// messages run into the same bytes.
+    fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        let mut add = |part: &str| {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        add(self.channel.as_str());
+        add(self.data.get());
+        add(self.entry.ext.map_or("", RawValue::get));
+        for (name, value) in &self.entry.extra {
+            add(name);
+            add(value.get());
+        }
+        self.entry.exclude.iter().for_each(|sid| add(&sid.to_string()));
+        hash.finalize().into()
+    }
+}
+
+impl Receipt {
+    fn of(reach: &Reach) -> Self {
+        Self { sessions: reach.sessions(), queued: reach.queued(), replayed: false }
+    }
+}

@@ -1,0 +1,73 @@
+//! The pace of one API key: so many messages per second, and after a pause as many at once.
+//!
+//! The generic cell rate algorithm: one atomic word holds the time at which all that was admitted is
+//! used up. No lock, no timer, and nothing to refill.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Gcra {
+    /// Nanoseconds since the start: when the admitted messages are used up.
+    used_until: AtomicU64,
+    /// Nanoseconds of one message.
+    each: u64,
+}
+
+impl Gcra {
+    /// Admits `per_second` messages a second.
+    pub(super) const fn new(per_second: u32) -> Self {
+        let per_second = if per_second == 0 { 1 } else { per_second };
+        Self { used_until: AtomicU64::new(0), each: BURST_NANOS / per_second as u64 }
+    }
+
+    /// Takes the place of one message at `now`, counted from any fixed moment.
+    ///
+    /// # Errors
+    /// The time until there is a place.
+    pub(super) fn take(&self, now: Duration) -> Result<(), Duration> {
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let next = |used: u64| {
+            let until = used.max(now).saturating_add(self.each);
+            (until <= now.saturating_add(BURST_NANOS)).then_some(until)
+        };
+        let taken = self.used_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        taken.map(|_| ()).map_err(|used| {
+            let until = used.saturating_add(self.each);
+            Duration::from_nanos(until.saturating_sub(now).saturating_sub(BURST_NANOS))
+        })
+    }
+}
+
+/// A second's worth may come at once.
+const BURST_NANOS: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seconds_worth_comes_at_once_and_then_one_by_one() {
+        let rate = Gcra::new(10);
+        let now = Duration::from_secs(7);
+        assert_eq!((0..20).filter(|_| rate.take(now).is_ok()).count(), 10);
+        assert_eq!(rate.take(now), Err(Duration::from_millis(100)));
+        assert_eq!(rate.take(now + Duration::from_millis(99)), Err(Duration::from_millis(1)));
+        assert_eq!(rate.take(now + Duration::from_millis(100)), Ok(()));
+        assert!(rate.take(now + Duration::from_millis(100)).is_err());
+        let later = now + Duration::from_secs(60);
+        assert_eq!((0..20).filter(|_| rate.take(later).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn the_rate_holds_over_time_whatever_the_pace_of_asking() {
+        let rate = Gcra::new(1000);
+        let asked = (0..50_000).map(|step| Duration::from_micros(step * 100));
+        let admitted = asked.filter(|now| rate.take(*now).is_ok()).count();
+        // Five seconds and the first second's burst.
+        assert!((5990..=6010).contains(&admitted), "{admitted}");
+    }
+}

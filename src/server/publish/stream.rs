@@ -1,0 +1,204 @@
+//! `POST /stream`: one message per line in, one result per line out, for as long as both sides like.
+//!
+//! Results keep the order of their lines. Back-pressure is plain HTTP: while a message waits, for its
+//! turn under the key's rate or because nobody reads the results, no further line is read. A line that
+//! is too long, the end of the broker and a long silence end the stream; what has no result was not
+//! published. Source: operations.md 5.
+
+use std::{
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::{Response, StatusCode, body::Incoming, header::HeaderValue};
+use tokio::{
+    select,
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{answer, idempotency::Outcome, log, message::Publisher, problem::Problem, request};
+use crate::{
+    broker::Wakes,
+    server::{
+        body::Body,
+        http::{Answering, Http},
+    },
+};
+
+/// The body of the response: results as they come.
+pub(in crate::server) struct Results {
+    chunks: mpsc::Receiver<Bytes>,
+    /// The bytes that arrive meanwhile belong to this request.
+    _answering: Answering,
+}
+
+impl Results {
+    /// The next chunk; `None` at the end of the stream.
+    pub(in crate::server) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Pin::new(&mut self.chunks).get_mut().poll_recv(cx)
+    }
+}
+
+/// Answers at once, and goes on reading and writing in a task.
+pub(super) fn respond(http: &Http, publisher: Publisher, body: Incoming) -> Response<Body> {
+    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+    let app = publisher.app.clone();
+    let stream = Stream {
+        publisher,
+        results: sender,
+        unread: Vec::new(),
+        unsent: Vec::new(),
+        unsent_results: 0,
+        flush_at: None,
+        line: 0,
+    };
+    app.tasks.spawn(stream.run(body));
+    let results = Results { chunks, _answering: http.answering() };
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    answer::dressed(StatusCode::OK, Body::Results(results), kind)
+}
+
+struct Stream {
+    publisher: Publisher,
+    results: mpsc::Sender<Bytes>,
+    /// The beginning of a line whose end has not come.
+    unread: Vec<u8>,
+    unsent: Vec<u8>,
+    unsent_results: usize,
+    flush_at: Option<Instant>,
+    /// Number of the line read last, from 1.
+    line: u64,
+}
+
+/// The stream is over.
+struct Ended;
+
+impl Stream {
+    async fn run(mut self, body: Incoming) {
+        // Ended early or not, what has a result is told.
+        let _ = self.read(body).await;
+        let _ = self.flush().await;
+    }
+
+    async fn read(&mut self, mut body: Incoming) -> Result<(), Ended> {
+        let app = self.publisher.app.clone();
+        let mut drain = pin!(app.drain.begins());
+        loop {
+            let flush_at = self.flush_at;
+            let frame = select! {
+                biased;
+                () = drain.as_mut() => return self.fail(Problem::Draining).await,
+                () = self.results.closed() => return Err(Ended),
+                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
+                    self.flush().await?;
+                    continue;
+                }
+                frame = body.frame() => frame,
+                () = sleep(app.config.limits.keep_alive) => return Err(Ended),
+            };
+            match frame {
+                Some(Ok(frame)) => {
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    self.take(&chunk).await?;
+                }
+                Some(Err(_)) => return Err(Ended),
+                None => {
+                    let last = std::mem::take(&mut self.unread);
+                    return self.publish(&last, &mut Wakes::default()).await;
+                }
+            }
+        }
+    }
+
+    /// Publishes the lines that a chunk completes.
+    async fn take(&mut self, chunk: &[u8]) -> Result<(), Ended> {
+        let mut wakes = Wakes::default();
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            if self.unread.is_empty() {
+                self.publish(line, &mut wakes).await?;
+            } else {
+                let mut whole = std::mem::take(&mut self.unread);
+                whole.extend_from_slice(line);
+                self.publish(&whole, &mut wakes).await?;
+            }
+        }
+        self.unread.extend_from_slice(rest);
+        if self.unread.len() > self.line_bytes_max() {
+            self.line += 1;
+            return self.fail(self.too_long()).await;
+        }
+        Ok(())
+    }
+
+    /// Publishes the message of one line. An empty line is none.
+    async fn publish(&mut self, line: &[u8], wakes: &mut Wakes) -> Result<(), Ended> {
+        if line.trim_ascii().is_empty() {
+            self.line += u64::from(!line.is_empty());
+            return Ok(());
+        }
+        self.line += 1;
+        if line.len() > self.line_bytes_max() {
+            return self.fail(self.too_long()).await;
+        }
+        let outcome = match request::one(line, None, &self.publisher.app.api.limits) {
+            Ok(entry) => self.publisher.publish_in_turn(&entry, wakes).await,
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = &outcome {
+            log(&self.publisher.app, problem);
+        }
+        self.tell(&outcome);
+        if self.unsent_results >= RESULTS_PER_FLUSH {
+            wakes.fire();
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
+        answer::write_line(&mut self.unsent, outcome, self.line);
+        self.unsent_results += 1;
+        self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);
+    }
+
+    /// Says why the stream ends here.
+    async fn fail(&mut self, problem: Problem) -> Result<(), Ended> {
+        log(&self.publisher.app, &problem);
+        self.tell(&Err(problem));
+        Err(Ended)
+    }
+
+    /// Hands over what is to be sent; waits while the client does not read.
+    async fn flush(&mut self) -> Result<(), Ended> {
+        self.flush_at = None;
+        self.unsent_results = 0;
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let chunk = Bytes::from(std::mem::take(&mut self.unsent));
+        self.results.send(chunk).await.map_err(|_| Ended)
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        self.publisher.app.config.api.message_size + LINE_MARGIN
+    }
+
+    fn too_long(&self) -> Problem {
+        let limit = self.publisher.app.config.api.message_size;
+        Problem::TooLarge { limit, key: "api.message_size" }
+    }
+}
+
+/// Chunks of results that wait for a client that does not read.
+const CHUNKS_MAX: usize = 4;
+const RESULTS_PER_FLUSH: usize = 100;
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+/// Room for what `api.message_size` does not count: names, keys, white space.
+const LINE_MARGIN: usize = 1024;
