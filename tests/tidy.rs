@@ -22,7 +22,7 @@ struct Layer {
     packages: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 6] = [
+const LAYERS: [Layer; 7] = [
     Layer {
         name: "ws",
         modules: &[],
@@ -38,6 +38,11 @@ const LAYERS: [Layer; 6] = [
         modules: &["bayeux", "config"],
         packages: &["dashmap", "parking_lot", "serde_json", "slab", "uuid"],
     },
+    Layer {
+        name: "auth",
+        modules: &["bayeux", "config"],
+        packages: &["base64", "sha2", "thiserror"],
+    },
     Layer { name: "config", modules: &[], packages: &["serde", "thiserror", "toml"] },
     Layer {
         name: "telemetry",
@@ -46,10 +51,11 @@ const LAYERS: [Layer; 6] = [
     },
     Layer {
         name: "server",
-        modules: &["ws", "bayeux", "broker", "config", "telemetry"],
+        modules: &["ws", "bayeux", "broker", "auth", "config", "telemetry"],
         packages: &[
             "base64",
             "bytes",
+            "dashmap",
             "form_urlencoded",
             "getrandom",
             "hmac",
@@ -58,6 +64,7 @@ const LAYERS: [Layer; 6] = [
             "hyper_util",
             "memchr",
             "parking_lot",
+            "serde",
             "serde_json",
             "sha2",
             "socket2",

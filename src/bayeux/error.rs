@@ -62,6 +62,12 @@ pub enum Refusal {
     /// An `id` that is not alphanumeric, or too long (protocol.md 12).
     #[error("405::message_id_invalid")]
     MessageIdInvalid,
+    /// More messages than one client or key may send.
+    #[error("429:{reason}:rate_limited")]
+    RateLimited {
+        /// Which rate.
+        reason: &'static str,
+    },
     /// The queues of all sessions together are full (protocol.md 64). Not the client's fault.
     #[error("503::overloaded")]
     Overloaded,

@@ -50,7 +50,7 @@ pub(super) fn generate(options: &Options) -> Result<(), Failure> {
         ..ApiKey::default()
     };
     Keyring::new(std::slice::from_ref(&key), name_limits(&Config::default()))
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let channels = match role {
         Role::Publish => format!("channels = {}\n", toml::Value::from(key.channels)),
         Role::Monitor | Role::Admin => String::new(),

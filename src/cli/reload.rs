@@ -37,7 +37,9 @@ pub(super) fn reload(started: &Config, again: Loaded, reloader: &Reloader) -> Re
 pub(super) fn report(failure: &Failure) {
     let lines = match failure {
         Failure::Configuration(lines) => lines.as_slice(),
-        Failure::Failed(line) => std::slice::from_ref(line),
+        Failure::Failed(line) | Failure::Usage(line) | Failure::Unreachable(line) => {
+            std::slice::from_ref(line)
+        }
     };
     for line in lines {
         error!(event = "node", "not reloaded: {line}");

@@ -83,7 +83,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .into(),
         );
     }
-    if config.api.enabled && config.session.queue.max_bytes < config.api.message_size {
+    let queue = config.limits.message_size..config.api.message_size;
+    if config.api.enabled && queue.contains(&config.session.queue.max_bytes) {
         found.push(
             "session.queue.max_bytes is below api.message_size: one large message ends the \
              sessions that should get it"

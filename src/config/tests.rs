@@ -247,6 +247,7 @@ fn the_example_file_shows_the_defaults() {
         .collect();
     let mut config = load(&uncommented.join("\n")).unwrap().config;
     assert_eq!(config.channels.remove(0).pattern, "/ticker/**");
+    assert_eq!(config.auth.keys.remove(0).id, "orders");
     assert_eq!(config, Config::default());
 }
 
@@ -265,5 +266,21 @@ fn the_documentation_lists_every_key() {
     assert!(
         text == expected,
         "docs/configuration.md is old; run: BLESS=1 cargo test documentation"
+    );
+}
+
+#[test]
+fn api_keys_are_a_list_of_tables() {
+    let file = "[[auth.keys]]\nid = \"a\"\nsecret_file = \"a.key\"\nchannels = [\"/a/**\"]\n\
+                [[auth.keys]]\nid = \"b\"\nsecret_sha256 = \"0\"\nrole = \"admin\"";
+    let error = load(file).unwrap_err().remove(0);
+    assert_eq!(error, "bayeuxd.toml:7: auth.keys[1].secret_sha256 = \"0\": expected 64 hex digits");
+    let file = file.replace("\"0\"", &format!("\"{}\"", "0".repeat(64)));
+    let keys = load(&file).unwrap().config.auth.keys;
+    assert_eq!((keys[0].id.as_str(), keys[0].role), ("a", Role::Publish));
+    assert_eq!((keys[1].id.as_str(), keys[1].role), ("b", Role::Admin));
+    assert_eq!(
+        self::error("[[auth.keys]]\nrole = \"admin\""),
+        "bayeuxd.toml:1: auth.keys[0].id is missing; it says how logs and answers call the key"
     );
 }

@@ -20,8 +20,10 @@ use super::{
     timesync::Timesync,
 };
 use crate::{
+    auth::Principal,
     bayeux::{
-        AckRequest, Advice, ChannelName, Kind, Message, Names, Refusal, Reply, ReplyExt, RequestExt,
+        AckRequest, Advice, ChannelName, ClientId, Kind, Message, Names, Refusal, Reply, ReplyExt,
+        RequestExt,
     },
     broker::{
         Batch, Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published,
@@ -43,6 +45,8 @@ pub(super) struct Sender<'a> {
     pub(super) counts_seconds: bool,
     /// Where it comes from, for the log.
     pub(super) address: IpAddr,
+    /// The key of the request, under which messages without a clientId are published.
+    pub(super) principal: Option<&'a Principal>,
 }
 
 impl Sender<'_> {
@@ -217,6 +221,12 @@ impl Turn<'_, '_> {
             Ok(name) => name,
             Err(refusal) => return self.refuse(refusal, None),
         };
+        if let Some(principal) = self.bare_publisher() {
+            return match self.publish_under(principal, &name, wakes).await {
+                Ok(()) => self.succeed(),
+                Err(refusal) => self.refuse(refusal, None),
+            };
+        }
         let own = |session: &Arc<Session>| {
             self.message.client_id.as_text().and_then(SessionId::parse) == Some(session.id())
         };
@@ -369,6 +379,29 @@ impl Turn<'_, '_> {
         }
         let payload = Payload { data, ext: message.ext, extra: &message.extra };
         publish(self.app, Some(session), channel, payload, wakes).await
+    }
+
+    /// The key for a publish without a session, as Faye's servers take it (protocol.md 117).
+    fn bare_publisher(&self) -> Option<&Principal> {
+        let bare =
+            self.message.client_id == ClientId::Absent && !self.command().starts_with("/meta/");
+        self.sender.principal.filter(|_| bare)
+    }
+
+    async fn publish_under(
+        &self,
+        principal: &Principal,
+        channel: &ChannelName,
+        wakes: &mut Wakes,
+    ) -> Result<(), Refusal> {
+        let data = self.message.data.ok_or(Refusal::DataMissing)?;
+        if !principal.may_publish(channel) {
+            return Err(Refusal::PublishDenied { reason: "not_in_key_channels" });
+        }
+        let admitted = self.app.api.admit(principal, clock::now());
+        admitted.map_err(|_| Refusal::RateLimited { reason: "publish_rate" })?;
+        let payload = Payload { data, ext: self.message.ext, extra: &self.message.extra };
+        publish(self.app, None, channel, payload, wakes).await
     }
 
     fn succeed(&mut self) {

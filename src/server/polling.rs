@@ -18,11 +18,13 @@ use super::{
     body::Body,
     connect::{Connect, Release, write_streamed_reply},
     cookie::{Occasion, Presented},
+    credentials::Credentials,
     dispatch::{Outcome, Sender, dispatch},
     forwarded::Client,
     report,
 };
 use crate::{
+    auth::Principal,
     bayeux::{Message, parse_batch},
     broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take},
 };
@@ -35,6 +37,8 @@ pub(super) struct Poller {
     /// The client takes `advice.interval` for seconds (protocol.md 140).
     pub(super) counts_seconds: bool,
     pub(super) address: IpAddr,
+    /// The key that the request presents.
+    pub(super) principal: Option<Principal>,
     /// Answer by calling this function: callback-polling.
     pub(super) callback: Option<String>,
 }
@@ -77,7 +81,11 @@ impl Poller {
             app.browser(&cookies, headers, client.scheme, Occasion::Handshake);
         let counts_seconds = Self::counts_seconds(headers);
         let address = client.address;
-        (Self { cookies, browser, counts_seconds, address, callback }, set_cookie)
+        let principal = match app.keys.credentials(headers) {
+            Credentials::Key(principal) if app.config.api.enabled => Some(principal),
+            _ => None,
+        };
+        (Self { cookies, browser, counts_seconds, address, principal, callback }, set_cookie)
     }
 
     /// Whether a request's user agent takes `advice.interval` for seconds (protocol.md 140).
@@ -100,6 +108,7 @@ impl Poller {
             bound: None,
             counts_seconds: self.counts_seconds,
             address: self.address,
+            principal: self.principal.as_ref(),
         };
         let outcome = match dispatch(app, &sender, &batch).await {
             Ok(outcome) => outcome,

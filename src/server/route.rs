@@ -33,10 +33,6 @@ use super::{
 use crate::config::Transport;
 
 /// Where a request has led.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "taken apart at once; a box would cost every request"
-)]
 pub(super) enum Routed {
     Ready(Response<Body>),
     Held(Box<Held>),

@@ -187,6 +187,7 @@ impl Connection {
             bound: self.binding.as_ref().map(|binding| &binding.session),
             counts_seconds: self.upgraded.counts_seconds,
             address: self.upgraded.address,
+            principal: None,
         };
         let outcome = dispatch(&app, &sender, &batch)
             .await
