@@ -139,11 +139,10 @@ impl Stream {
 
     /// Publishes the message of one line. An empty line is none.
     async fn publish(&mut self, line: &[u8], wakes: &mut Wakes) -> Result<(), Ended> {
+        self.line += 1;
         if line.trim_ascii().is_empty() {
-            self.line += u64::from(!line.is_empty());
             return Ok(());
         }
-        self.line += 1;
         if line.len() > self.line_bytes_max() {
             return self.fail(self.too_long()).await;
         }
