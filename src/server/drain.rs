@@ -92,7 +92,7 @@ impl Drain {
 
     /// Whether clients are being sent away.
     pub(crate) fn is_begun(&self) -> bool {
-        self.token.is_cancelled()
+        self.begin.is_cancelled()
     }
 
     /// Begins to send `sessions` clients away.

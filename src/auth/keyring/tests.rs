@@ -1,3 +1,5 @@
+//! Which secrets find which key, and what makes a key unusable.
+
 use super::*;
 
 const LIMITS: NameLimits = NameLimits { bytes: 255, segments: 16 };

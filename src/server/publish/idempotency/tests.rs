@@ -1,3 +1,5 @@
+//! What is remembered of a message, for how long, and who waits for whom.
+
 use super::*;
 use crate::server::clock;
 

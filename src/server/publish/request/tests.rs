@@ -1,3 +1,5 @@
+//! Which bodies become messages, and what is wrong with the others.
+
 use super::*;
 use crate::config::Limits;
 
