@@ -11,12 +11,12 @@ use std::{
 
 use bayeuxd::{
     broker::{Cause, Counters},
-    config::{Config, Transport},
-    server::{Drained, Handle, Server},
+    config::{ApiKey, Config, Transport},
+    server::{Drained, Handle, Reloader, Server},
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time::sleep};
 
-use crate::deadline::{until, within};
+use crate::deadline::{soon, until, within};
 
 /// A running broker.
 pub struct Broker {
@@ -27,6 +27,7 @@ pub struct Broker {
     /// Publishes and subscribes without a connection.
     pub handle: Handle,
     core: Arc<bayeuxd::broker::Broker>,
+    reloader: Reloader,
     shutdown: Option<oneshot::Sender<()>>,
     abort: Option<oneshot::Sender<()>>,
     running: JoinHandle<Drained>,
@@ -62,10 +63,20 @@ impl Broker {
         let address = server.addresses()[0];
         let admin = server.admin_address().expect("an admin listener was given");
         let (core, handle) = (server.broker().clone(), server.handle());
+        let reloader = server.reloader();
         let (shutdown, shutting_down) = oneshot::channel();
         let (abort, aborting) = oneshot::channel();
         let running = tokio::spawn(server.run(settled(shutting_down), settled(aborting)));
-        Self { address, admin, handle, core, shutdown: Some(shutdown), abort: Some(abort), running }
+        Self {
+            address,
+            admin,
+            handle,
+            core,
+            reloader,
+            shutdown: Some(shutdown),
+            abort: Some(abort),
+            running,
+        }
     }
 
     /// Begins the graceful stop, as SIGTERM does.
@@ -124,6 +135,33 @@ impl Broker {
     /// If it lives on.
     pub async fn until_gone(&self, client_id: &str) {
         until("the end of the session", || !self.knows(client_id)).await;
+    }
+
+    /// The public name of a session.
+    ///
+    /// # Panics
+    /// If there is no such session.
+    pub fn sid(&self, client_id: &str) -> String {
+        let sid = self.core.session(client_id).and_then(|session| session.sid());
+        sid.expect("a live session").to_string()
+    }
+
+    /// Replaces the API keys, as SIGHUP does.
+    ///
+    /// # Panics
+    /// If one of them cannot be used.
+    pub fn replace_keys(&self, keys: &[ApiKey]) {
+        self.reloader.replace_keys(keys).expect("keys that can be used");
+    }
+
+    /// Waits until the broker no longer accepts connections.
+    pub async fn draining(&self) {
+        soon("the end of accepting", async {
+            while TcpStream::connect(self.address).await.is_ok() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     /// Ends a session as the server's own program would.

@@ -7,6 +7,7 @@
 //! - [`http`]: an HTTP/1.1 client that sends exactly the bytes it is given
 //! - [`websocket`]: a WebSocket client that can also send what the standard forbids
 //! - [`bayeux`]: sessions over both, replies as exact JSON
+//! - [`service`]: a service that publishes over HTTP with an API key
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
 //! - [`tap`]: a relay that cuts at an exact byte and knows what the broker had written
 //! - [`process`]: the real program, watched from outside
@@ -26,5 +27,6 @@ pub mod ledger;
 pub mod process;
 pub mod proxy;
 pub mod random;
+pub mod service;
 pub mod tap;
 pub mod websocket;

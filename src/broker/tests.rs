@@ -8,7 +8,10 @@ use std::{
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::config::{ChannelRule, QueuePolicy};
+use crate::{
+    bayeux::Frame,
+    config::{ChannelRule, QueuePolicy},
+};
 
 mod limits;
 
