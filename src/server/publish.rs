@@ -16,6 +16,7 @@ mod request;
 mod stream;
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,6 +38,7 @@ use super::{
     body::Body,
     clock,
     credentials::Credentials,
+    forwarded::Client,
     http::Http,
     origin::{self, RequestKind, Verdict},
     report,
@@ -93,6 +95,19 @@ impl Api {
     }
 }
 
+/// Where a request comes from.
+struct Caller {
+    app: Arc<App>,
+    address: IpAddr,
+}
+
+impl Caller {
+    /// Says in the log why something was refused, unless there were too many such lines.
+    fn log(&self, problem: &Problem) {
+        report::publish_refused(&self.app, self.address, problem.code(), &problem.message());
+    }
+}
+
 /// Where a path leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Endpoint<'a> {
@@ -138,10 +153,11 @@ pub(super) fn serves(app: &App, path: &str) -> bool {
 /// Answers a request below `/api/v1`, or for `/openapi.json`.
 pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let app = &http.app;
-    let scheme = app.proxies.client(http.peer.ip(), request.headers()).scheme;
+    let Client { address, scheme } = app.proxies.client(http.peer.ip(), request.headers());
+    let caller = Caller { app: Arc::clone(app), address };
     let page = match app.origins.check(RequestKind::Post, request.headers(), scheme) {
         Verdict::Refused(text) => {
-            return Routed::Ready(answer::refused(app, &Problem::OriginDenied(text)));
+            return Routed::Ready(answer::refused(&caller, &Problem::OriginDenied(text)));
         }
         Verdict::Allowed(page) => Some(page),
         Verdict::NoOrigin => None,
@@ -149,22 +165,24 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     if request.method() == Method::OPTIONS {
         return Routed::Ready(match app.origins.preflight(request.headers(), scheme) {
             Ok(response) => response.map(|()| Body::default()),
-            Err(text) => answer::refused(app, &Problem::OriginDenied(text)),
+            Err(text) => answer::refused(&caller, &Problem::OriginDenied(text)),
         });
     }
     let path = request.uri().path().to_owned();
     let endpoint = Endpoint::of(&path);
     let response = match admit(app, endpoint, &request).await {
         Ok(Admitted::Reader) => openapi::respond(),
-        Ok(Admitted::Publisher(publisher)) if endpoint == Endpoint::Stream => {
+        Ok(Admitted::Publisher(principal)) if endpoint == Endpoint::Stream => {
+            let publisher = Publisher { caller, principal };
             let response = stream::respond(http, publisher, request.into_body());
             return Routed::Streaming(readable_by(page.as_ref(), response));
         }
-        Ok(Admitted::Publisher(publisher)) => {
+        Ok(Admitted::Publisher(principal)) => {
+            let publisher = Publisher { caller, principal };
             // Boxed: only one request in many is of this kind, and it is large.
-            Box::pin(publish(app, publisher, endpoint, request)).await
+            Box::pin(publish(&publisher, endpoint, request)).await
         }
-        Err(problem) => answer::refused(app, &problem),
+        Err(problem) => answer::refused(&caller, &problem),
     };
     Routed::Ready(readable_by(page.as_ref(), response))
 }
@@ -173,12 +191,12 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
 enum Admitted {
     /// Somebody who reads the description, for which no key is needed.
     Reader,
-    Publisher(Publisher),
+    Publisher(Principal),
 }
 
 /// Checks endpoint, method and key, in this order.
 async fn admit(
-    app: &Arc<App>,
+    app: &App,
     endpoint: Endpoint<'_>,
     request: &Request<Incoming>,
 ) -> Result<Admitted, Problem> {
@@ -194,9 +212,7 @@ async fn admit(
         return Ok(Admitted::Reader);
     }
     match app.keys.credentials(request.headers()) {
-        Credentials::Key(principal) => {
-            Ok(Admitted::Publisher(Publisher { app: Arc::clone(app), principal }))
-        }
+        Credentials::Key(principal) => Ok(Admitted::Publisher(principal)),
         Credentials::None => Err(Problem::Unauthorized { presented: false }),
         Credentials::Wrong => {
             sleep(WRONG_KEY_DELAY).await;
@@ -207,36 +223,37 @@ async fn admit(
 
 /// Reads the body of a request and publishes what is in it.
 async fn publish(
-    app: &Arc<App>,
-    publisher: Publisher,
+    publisher: &Publisher,
     endpoint: Endpoint<'_>,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    let caller = &publisher.caller;
+    let app = &caller.app;
     let (head, body) = request.into_parts();
     let header = match idempotency_header(&head.headers) {
         Ok(header) => header,
-        Err(problem) => return answer::refused(app, &problem),
+        Err(problem) => return answer::refused(caller, &problem),
     };
     let body = match read(app, body).await {
         Ok(body) => body,
-        Err(problem) => return answer::closing(answer::refused(app, &problem)),
+        Err(problem) => return answer::closing(answer::refused(caller, &problem)),
     };
     if app.drain.is_begun() {
-        return answer::refused(app, &Problem::Draining);
+        return answer::refused(caller, &Problem::Draining);
     }
     let limits = &app.api.limits;
     match endpoint {
         Endpoint::Batch if header.is_some() => {
             let problem = "a batch has an idempotency_key in each message, not a header";
-            answer::refused(app, &Problem::FieldInvalid(problem))
+            answer::refused(caller, &Problem::FieldInvalid(problem))
         }
         Endpoint::Batch => match request::batch(&body, limits) {
-            Ok(entries) => answer::results(app, &publisher.publish_all(entries).await),
-            Err(problem) => answer::refused(app, &problem),
+            Ok(entries) => answer::results(caller, &publisher.publish_all(entries).await),
+            Err(problem) => answer::refused(caller, &problem),
         },
         Endpoint::Broadcast => match request::broadcast(&body, header, limits) {
-            Ok(entries) => answer::results(app, &publisher.publish_all(entries).await),
-            Err(problem) => answer::refused(app, &problem),
+            Ok(entries) => answer::results(caller, &publisher.publish_all(entries).await),
+            Err(problem) => answer::refused(caller, &problem),
         },
         _ => {
             let entry = match endpoint {
@@ -244,7 +261,7 @@ async fn publish(
                 _ => request::one(&body, header, limits),
             };
             let mut outcomes = publisher.publish_all(vec![entry]).await;
-            answer::single(app, &outcomes.pop().unwrap_or(Err(Problem::NotFound)))
+            answer::single(caller, &outcomes.pop().unwrap_or(Err(Problem::NotFound)))
         }
     }
 }
@@ -282,11 +299,6 @@ const PREFIX: &str = "/api/v1";
 const OPENAPI_PATH: &str = "/openapi.json";
 /// Makes guessing slow on top of hopeless (reliability.md T21).
 const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
-
-/// Says in the log why something was refused, and how many such lines were left out.
-fn log(app: &App, problem: &Problem) {
-    report::publish_refused(app, problem.code(), &problem.message());
-}
 
 /// The clock of a running API.
 fn now() -> Instant {

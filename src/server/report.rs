@@ -36,9 +36,10 @@ pub(super) fn refused(
 }
 
 /// A publish over HTTP was refused.
-pub(super) fn publish_refused(app: &App, code: &'static str, detail: &str) {
+pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, detail: &str) {
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
-    info!(event = "publish", ok = false, api = true, error = code, detail, suppressed);
+    let ip = ip(app, client);
+    info!(event = "publish", ok = false, api = true, ip, error = code, detail, suppressed);
 }
 
 /// A request or frame could not be used at all.

@@ -97,7 +97,7 @@ pub(super) async fn respond(
     };
     match routed {
         Routed::Ready(response) => Routed::Ready(no_store(response)),
-        held @ Routed::Held(_) => held,
+        later @ (Routed::Held(_) | Routed::Streaming(_)) => later,
     }
 }
 

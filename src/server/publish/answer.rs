@@ -9,7 +9,7 @@ use hyper::{
 };
 use serde::Serialize;
 
-use super::{App, Body, idempotency::Outcome, log, problem::Problem};
+use super::{Body, Caller, idempotency::Outcome, problem::Problem};
 
 /// The result of one message, as it is written.
 #[derive(Serialize)]
@@ -54,24 +54,24 @@ pub(super) fn write_line(out: &mut Vec<u8>, outcome: &Outcome, line: u64) {
 }
 
 /// The response to one message.
-pub(super) fn single(app: &App, outcome: &Outcome) -> Response<Body> {
+pub(super) fn single(caller: &Caller, outcome: &Outcome) -> Response<Body> {
     match outcome {
         Ok(_) => {
             let mut body = Vec::new();
             write(&mut body, &Shown::new(outcome, None));
             respond(StatusCode::OK, body)
         }
-        Err(problem) => refused(app, problem),
+        Err(problem) => refused(caller, problem),
     }
 }
 
 /// The response to several messages, whatever became of each.
-pub(super) fn results(app: &App, outcomes: &[Outcome]) -> Response<Body> {
+pub(super) fn results(caller: &Caller, outcomes: &[Outcome]) -> Response<Body> {
     #[derive(Serialize)]
     struct Results<'a> {
         results: Vec<Shown<'a>>,
     }
-    outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).for_each(|p| log(app, p));
+    outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).for_each(|p| caller.log(p));
     let results = outcomes.iter().map(|outcome| Shown::new(outcome, None)).collect();
     let mut body = Vec::new();
     write(&mut body, &Results { results });
@@ -79,8 +79,8 @@ pub(super) fn results(app: &App, outcomes: &[Outcome]) -> Response<Body> {
 }
 
 /// The response to a request that is refused as a whole.
-pub(super) fn refused(app: &App, problem: &Problem) -> Response<Body> {
-    log(app, problem);
+pub(super) fn refused(caller: &Caller, problem: &Problem) -> Response<Body> {
+    caller.log(problem);
     let mut body = Vec::new();
     write(&mut body, &Shown::Refused { ok: false, line: None, error: problem });
     let mut response = respond(problem.status(), body);

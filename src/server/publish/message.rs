@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
 use super::{
-    Api, App,
+    Api, Caller,
     idempotency::{Claim, Fingerprint, Name, Outcome, Ticket},
     now,
     problem::Problem,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Who publishes.
 pub(super) struct Publisher {
-    pub(super) app: Arc<App>,
+    pub(super) caller: Caller,
     pub(super) principal: Principal,
 }
 
@@ -96,16 +96,16 @@ impl Publisher {
     }
 
     fn api(&self) -> &Api {
-        &self.app.api
+        &self.caller.app.api
     }
 
     fn check<'e, 'a>(&self, entry: &'e Entry<'a>) -> Result<Checked<'e, 'a>, Problem> {
-        let limit = self.app.config.api.message_size;
+        let limit = self.caller.app.config.api.message_size;
         if entry.bytes() > limit {
             return Err(Problem::TooLarge { limit, key: "api.message_size" });
         }
         let text = entry.channel.as_deref().ok_or(Problem::ChannelInvalid(None))?;
-        let channel = ChannelName::parse(text, self.app.limits.name)
+        let channel = ChannelName::parse(text, self.caller.app.limits.name)
             .map_err(|error| Problem::ChannelInvalid(Some(error)))?;
         if channel.kind() != Kind::Broadcast {
             return Err(Problem::ChannelReserved);
@@ -124,12 +124,12 @@ impl Publisher {
         let Some(key) = message.entry.idempotency_key.as_deref() else {
             let reach = message.reach();
             let published = Broker::publish_counted(
-                &self.app.broker,
+                &self.caller.app.broker,
                 &message.channel,
                 message.payload(),
                 Arc::clone(&reach),
             )?;
-            carry(&self.app, published, wakes).await;
+            carry(&self.caller.app, published, wakes).await;
             return Ok(Receipt::of(&reach));
         };
         let fingerprint = message.fingerprint();
@@ -155,7 +155,7 @@ impl Publisher {
     /// Publishes in a task of its own: a client that gives up meanwhile and tries again, which is
     /// what the key is for, must not find the first attempt forgotten.
     async fn send_first(&self, message: Checked<'_, '_>, ticket: Ticket) -> Outcome {
-        let app = Arc::clone(&self.app);
+        let app = Arc::clone(&self.caller.app);
         let reach = message.reach();
         let published = Broker::publish_counted(
             &app.broker,
@@ -175,7 +175,7 @@ impl Publisher {
             outcome
         };
         // The task fails only with the runtime, at the very end of a stop.
-        self.app.tasks.spawn(rest).await.unwrap_or(Err(Problem::Draining))
+        self.caller.app.tasks.spawn(rest).await.unwrap_or(Err(Problem::Draining))
     }
 }
 

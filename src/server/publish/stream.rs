@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{answer, idempotency::Outcome, log, message::Publisher, problem::Problem, request};
+use super::{answer, idempotency::Outcome, message::Publisher, problem::Problem, request};
 use crate::{
     broker::Wakes,
     server::{
@@ -46,7 +46,7 @@ impl Results {
 /// Answers at once, and goes on reading and writing in a task.
 pub(super) fn respond(http: &Http, publisher: Publisher, body: Incoming) -> Response<Body> {
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-    let app = publisher.app.clone();
+    let app = publisher.caller.app.clone();
     let stream = Stream {
         publisher,
         results: sender,
@@ -85,7 +85,7 @@ impl Stream {
     }
 
     async fn read(&mut self, mut body: Incoming) -> Result<(), Ended> {
-        let app = self.publisher.app.clone();
+        let app = self.publisher.caller.app.clone();
         let mut drain = pin!(app.drain.begins());
         loop {
             let flush_at = self.flush_at;
@@ -146,12 +146,12 @@ impl Stream {
         if line.len() > self.line_bytes_max() {
             return self.fail(self.too_long()).await;
         }
-        let outcome = match request::one(line, None, &self.publisher.app.api.limits) {
+        let outcome = match request::one(line, None, &self.publisher.caller.app.api.limits) {
             Ok(entry) => self.publisher.publish_in_turn(&entry, wakes).await,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = &outcome {
-            log(&self.publisher.app, problem);
+            self.publisher.caller.log(problem);
         }
         self.tell(&outcome);
         if self.unsent_results >= RESULTS_PER_FLUSH {
@@ -169,7 +169,7 @@ impl Stream {
 
     /// Says why the stream ends here.
     async fn fail(&mut self, problem: Problem) -> Result<(), Ended> {
-        log(&self.publisher.app, &problem);
+        self.publisher.caller.log(&problem);
         self.tell(&Err(problem));
         Err(Ended)
     }
@@ -186,11 +186,11 @@ impl Stream {
     }
 
     fn line_bytes_max(&self) -> usize {
-        self.publisher.app.config.api.message_size + LINE_MARGIN
+        self.publisher.caller.app.config.api.message_size + LINE_MARGIN
     }
 
     fn too_long(&self) -> Problem {
-        let limit = self.publisher.app.config.api.message_size;
+        let limit = self.publisher.caller.app.config.api.message_size;
         Problem::TooLarge { limit, key: "api.message_size" }
     }
 }
