@@ -222,7 +222,8 @@ impl Turn<'_, '_> {
             Err(refusal) => return self.refuse(refusal, None),
         };
         if let Some(principal) = self.bare_publisher() {
-            return match self.publish_under(principal, &name, wakes).await {
+            // Boxed: rare, and every request would keep the room for it.
+            return match Box::pin(self.publish_under(principal, &name, wakes)).await {
                 Ok(()) => self.succeed(),
                 Err(refusal) => self.refuse(refusal, None),
             };

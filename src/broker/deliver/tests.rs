@@ -326,7 +326,7 @@ fn counted(node: &Node, number: usize, excluded: &[Sid]) -> (Published, Arc<Reac
     let reach = Arc::new(Reach::new(excluded));
     let (data, channel) = (raw(&number.to_string()), name("/a"));
     let payload = Payload::from(&*data);
-    (node.broker.publish_counted(&channel, payload, Arc::clone(&reach)).unwrap(), reach)
+    (node.broker.publish_counted(&channel, payload, Arc::clone(&reach), start()).unwrap(), reach)
 }
 
 #[test]

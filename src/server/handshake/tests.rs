@@ -44,6 +44,7 @@ fn welcomed(app: &App, request: &str) -> (String, usize) {
         bound: None,
         counts_seconds: false,
         address: Ipv4Addr::LOCALHOST.into(),
+        principal: None,
     };
     welcome(app, &sender, session, &batch[0], &mut outcome);
     let reply = String::from_utf8(outcome.replies).unwrap();

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    bayeux::{ChannelName, Kind},
-    broker::{Broker, Payload, Reach, Sid, Wakes},
-    server::dispatch::carry,
+    bayeux::{ChannelName, Kind, Refusal},
+    broker::{Broker, Payload, Published, Reach, Sid, Wakes},
+    server::dispatch::{carry, stamped},
 };
 
 /// Who publishes.
@@ -123,12 +123,7 @@ impl Publisher {
     async fn send(&self, message: Checked<'_, '_>, wakes: &mut Wakes) -> Outcome {
         let Some(key) = message.entry.idempotency_key.as_deref() else {
             let reach = message.reach();
-            let published = Broker::publish_counted(
-                &self.caller.app.broker,
-                &message.channel,
-                message.payload(),
-                Arc::clone(&reach),
-            )?;
+            let published = self.enter(&message, &reach)?;
             carry(&self.caller.app, published, wakes).await;
             return Ok(Receipt::of(&reach));
         };
@@ -152,17 +147,25 @@ impl Publisher {
         }
     }
 
+    fn enter(&self, message: &Checked<'_, '_>, reach: &Arc<Reach>) -> Result<Published, Refusal> {
+        let app = &self.caller.app;
+        stamped(app, message.payload(), |payload| {
+            Broker::publish_counted(
+                &app.broker,
+                &message.channel,
+                payload,
+                Arc::clone(reach),
+                now(),
+            )
+        })
+    }
+
     /// Publishes in a task of its own: a client that gives up meanwhile and tries again, which is
     /// what the key is for, must not find the first attempt forgotten.
     async fn send_first(&self, message: Checked<'_, '_>, ticket: Ticket) -> Outcome {
         let app = Arc::clone(&self.caller.app);
         let reach = message.reach();
-        let published = Broker::publish_counted(
-            &app.broker,
-            &message.channel,
-            message.payload(),
-            Arc::clone(&reach),
-        );
+        let published = self.enter(&message, &reach);
         let rest = async move {
             let outcome = match published {
                 Ok(published) => {
