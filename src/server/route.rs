@@ -74,7 +74,8 @@ pub(super) async fn respond(
     }
     let client = http.app.proxies.client(http.peer.ip(), request.headers());
     let routed = match *request.method() {
-        Method::POST => poll(&http.app, request, client).await,
+        // Boxed, so that the other kinds of requests do not pay for its size.
+        Method::POST => Box::pin(poll(&http.app, request, client)).await,
         Method::GET if upgrade::is_upgrade(request.headers()) => {
             Routed::Ready(upgrade::respond(http, request, client))
         }
