@@ -5,6 +5,7 @@ import { clientFactory } from "../lib/cometd_client.js";
 import { about, Broker, checkEnd } from "../lib/kit.js";
 import { acknowledgeChecks } from "./acknowledge.js";
 import { deliveryChecks } from "./delivery.js";
+import { extensionChecks } from "./extensions.js";
 import { networkChecks } from "./network.js";
 import { sessionChecks } from "./session.js";
 
@@ -17,6 +18,7 @@ export async function matrix(generation, transport) {
   sessionChecks(kit);
   deliveryChecks(kit);
   acknowledgeChecks(kit);
+  extensionChecks(kit);
   networkChecks(kit);
   checkEnd(kit.broker);
 }

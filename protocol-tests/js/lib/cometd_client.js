@@ -18,7 +18,7 @@ async function load(generation) {
   }
   const { adapt } = require("cometd-nodejs-client-1");
   adapt();
-  const extensions = ["AckExtension", "BinaryExtension", "TimeStampExtension"];
+  const extensions = ["AckExtension", "BinaryExtension", "TimeStampExtension", "TimeSyncExtension"];
   const classes = extensions.map((name) => [name, require(`cometd-7/${name}.js`)]);
   return { adapt, ...Object.fromEntries(classes), ...require("cometd-7") };
 }

@@ -3,7 +3,7 @@
 //! The exchange is a whole life: upgrade, handshake, connect, subscribe, a publish of the client's
 //! own, a held connect with two deliveries. Even offsets end by FIN, odd ones by RST. The client comes
 //! back on the same clientId and submits again what was not answered. One message is published while
-//! it is away: the broker knows by then, so that one is never lost.
+//! it is away: the broker knows by then, so that one is never lost. With the ack extension none is.
 
 use std::{collections::HashSet, marker::PhantomData, sync::Arc};
 
@@ -16,35 +16,50 @@ use protocol_tests::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::carrier::{Carrier, Poll, Ws};
+use crate::{
+    acks::Acks,
+    carrier::{Carrier, Poll, Ws},
+};
 
 /// Lives led at the same time.
 const WORKERS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn polling_survives_a_cut_at_every_byte_to_the_client() {
-    every_offset::<Poll>(Direction::ToClient).await;
+    every_offset::<Poll>(Direction::ToClient, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn polling_survives_a_cut_at_every_byte_to_the_broker() {
-    every_offset::<Poll>(Direction::ToBroker).await;
+    every_offset::<Poll>(Direction::ToBroker, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_session_survives_a_cut_at_every_byte_to_the_client() {
-    every_offset::<Ws>(Direction::ToClient).await;
+    every_offset::<Ws>(Direction::ToClient, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_session_survives_a_cut_at_every_byte_to_the_broker() {
-    every_offset::<Ws>(Direction::ToBroker).await;
+    every_offset::<Ws>(Direction::ToBroker, false).await;
 }
 
-async fn every_offset<C: Carrier + 'static>(direction: Direction) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p126_polling_that_acknowledges_loses_nothing_at_any_byte() {
+    every_offset::<Poll>(Direction::ToClient, true).await;
+    every_offset::<Poll>(Direction::ToBroker, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p126_a_websocket_session_that_acknowledges_loses_nothing_at_any_byte() {
+    every_offset::<Ws>(Direction::ToClient, true).await;
+    every_offset::<Ws>(Direction::ToBroker, true).await;
+}
+
+async fn every_offset<C: Carrier + 'static>(direction: Direction, acknowledges: bool) {
     let broker = Arc::new(Broker::start().await);
     let mut publisher = Polling::connected(broker.address).await;
-    let whole = Life::<C>::lead(&broker, &mut publisher, 0, None).await;
+    let whole = Life::<C>::lead(&broker, &mut publisher, 0, None, acknowledges).await;
     assert_eq!(whole.lost, 0, "without a cut");
     let (to_broker, to_client) = whole.passed;
     let bytes = if direction == Direction::ToBroker { to_broker } else { to_client };
@@ -56,7 +71,9 @@ async fn every_offset<C: Carrier + 'static>(direction: Direction) {
             let (mut lost, mut lives_with_loss) = (0, 0);
             for after_bytes in (worker..bytes).step_by(WORKERS) {
                 let cut = Cut { direction, after_bytes, reset: after_bytes % 2 == 1 };
-                let end = Life::<C>::lead(&broker, &mut publisher, after_bytes, Some(cut)).await;
+                let (broker, publisher) = (&broker, &mut publisher);
+                let end =
+                    Life::<C>::lead(broker, publisher, after_bytes, Some(cut), acknowledges).await;
                 lost += end.lost;
                 lives_with_loss += usize::from(end.lost > 0);
             }
@@ -67,11 +84,11 @@ async fn every_offset<C: Carrier + 'static>(direction: Direction) {
     let lost: usize = losses.iter().map(|(lost, _)| lost).sum();
     let lives: usize = losses.iter().map(|(_, lives)| lives).sum();
     println!(
-        "{} {direction:?}: {bytes} offsets, in flight without ack {lost} messages of {lives} lives",
+        "{} {direction:?}: {bytes} offsets, lost in flight {lost} messages of {lives} lives, ack: {acknowledges}",
         C::NAME
     );
-    if direction == Direction::ToBroker {
-        assert_eq!(lost, 0, "a request that is cut carries no delivery");
+    if direction == Direction::ToBroker || acknowledges {
+        assert_eq!(lost, 0, "a cut request carries no delivery, an acknowledged one comes again");
     }
 }
 
@@ -97,6 +114,8 @@ struct Life<'a, C> {
     next: u64,
     due: u64,
     is_published: bool,
+    /// `None`: the client does not acknowledge.
+    acks: Option<Acks>,
     of: PhantomData<C>,
 }
 
@@ -106,6 +125,7 @@ impl<'a, C: Carrier> Life<'a, C> {
         publisher: &'a mut Polling,
         number: usize,
         cut: Option<Cut>,
+        acknowledges: bool,
     ) -> End {
         let tap = Tap::start(broker.address, cut).await;
         let mut life = Self {
@@ -120,6 +140,7 @@ impl<'a, C: Carrier> Life<'a, C> {
             next: 0,
             due: 0,
             is_published: false,
+            acks: acknowledges.then(Acks::default),
             of: PhantomData,
         };
         // One try more than there are cuts, and one for luck: an endless loop helps nobody.
@@ -136,10 +157,14 @@ impl<'a, C: Carrier> Life<'a, C> {
     async fn exchange(&mut self) -> Option<()> {
         self.carrier = Some(C::open(self.tap.address).await?);
         if self.client_id.is_none() {
-            let replies = self.call(json!([handshake()])).await?;
+            let mut handshake = handshake();
+            if self.acks.is_some() {
+                Acks::offer(&mut handshake);
+            }
+            let replies = self.call(json!([handshake])).await?;
             self.client_id = replies[0]["clientId"].as_str().map(str::to_owned);
         }
-        let mut batch = vec![connect_now("2")];
+        let mut batch = vec![self.acknowledging(connect_now("2"))];
         if !self.is_subscribed {
             batch.push(subscribe("3", &self.channel));
         }
@@ -181,9 +206,7 @@ impl<'a, C: Carrier> Life<'a, C> {
 
     /// Connects, has two messages published meanwhile, and waits for all that is due.
     async fn hold(&mut self) -> Option<()> {
-        let mut messages = json!([{"channel": "/meta/connect", "id": "5"}]);
-        self.stamp(&mut messages);
-        self.carrier.as_mut()?.send(&messages).await;
+        self.send_connect().await?;
         if C::IS_DUPLEX {
             // Its reply shows that the connect has passed, too: what is published now meets no cut
             // of that direction half-way.
@@ -193,10 +216,25 @@ impl<'a, C: Carrier> Life<'a, C> {
         while self.due < self.next {
             let replies = self.recv().await?;
             if self.due < self.next && replies.iter().any(|reply| reply["id"] == "5") {
-                self.carrier.as_mut()?.send(&messages).await;
+                self.send_connect().await?;
             }
         }
         Some(())
+    }
+
+    async fn send_connect(&mut self) -> Option<()> {
+        let mut messages =
+            json!([self.acknowledging(json!({"channel": "/meta/connect", "id": "5"}))]);
+        self.stamp(&mut messages);
+        self.carrier.as_mut()?.send(&messages).await;
+        Some(())
+    }
+
+    fn acknowledging(&mut self, mut connect: Value) -> Value {
+        if let Some(acks) = &mut self.acks {
+            acks.say(&mut connect);
+        }
+        connect
     }
 
     /// The next replies, after the deliveries among them have been recorded.
@@ -204,7 +242,16 @@ impl<'a, C: Carrier> Life<'a, C> {
         let messages = self.carrier.as_mut()?.recv().await?;
         for message in messages.iter().filter(|message| message.get("data").is_some()) {
             self.ledger.received(C::NAME, message);
-            self.due = message["data"]["number"].as_u64()? + 1;
+            let number = message["data"]["number"].as_u64()?;
+            self.due = self.due.max(number + 1);
+            if let Some(acks) = &mut self.acks {
+                acks.received(number);
+            }
+        }
+        for reply in messages.iter().filter(|message| message.get("data").is_none()) {
+            if let Some(acks) = &mut self.acks {
+                acks.replied(reply);
+            }
         }
         Some(messages.into_iter().filter(|message| message.get("id").is_some()).collect())
     }
@@ -249,6 +296,10 @@ impl<'a, C: Carrier> Life<'a, C> {
     fn judge(&self, cut: Option<Cut>) -> End {
         let mut report = self.ledger.report();
         let lost = std::mem::take(&mut report.lost);
+        if self.acks.is_some() {
+            // A message may come again until it is acknowledged; `Acks` sees to the rest.
+            report.doubled.clear();
+        }
         report.assert_clean();
         for message in &lost {
             let number = message.rsplit('#').next().and_then(|text| text.parse().ok());

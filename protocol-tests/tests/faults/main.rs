@@ -5,6 +5,7 @@
 //! allows for that counts and prints them.
 //! Source: reliability.md P1-P3, P6, P9 and section 3; clients.md 5.
 
+mod acks;
 mod carrier;
 mod cut;
 mod flow;
