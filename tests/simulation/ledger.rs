@@ -133,6 +133,16 @@ impl Ledger {
         assert!(last < Some(number), "reorder on {channel}: {last:?} before {number}");
     }
 
+    /// A message arrived that may come several times, until it is acknowledged (P4). True if it has
+    /// come before.
+    pub(crate) fn arrived_unacknowledged(&mut self, reader: usize, number: Number) -> bool {
+        let again = self.readers[reader].fates.get(&number) == Some(&Fate::Arrived);
+        if !again {
+            self.arrived(reader, number);
+        }
+        again
+    }
+
     /// A message was written into a connection that died; only acknowledgements would help (P3).
     pub(crate) fn lost_in_flight(&mut self, reader: usize, number: Number) {
         let fate = self.readers[reader].fates.insert(number, Fate::LostInFlight);

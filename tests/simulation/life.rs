@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bayeuxd::broker::{Cause, Generation, Session};
 
+use crate::acks::Acks;
+
 /// `session.max_interval` of every simulated broker.
 pub(crate) const MAX_INTERVAL_MS: u64 = 5_000;
 /// `session.handshake_grace` of every simulated broker.
@@ -15,6 +17,8 @@ pub(crate) struct Life {
     pub(crate) ended: Option<Cause>,
     /// The simulation itself asked for the end.
     pub(crate) condemned: bool,
+    /// What its client acknowledges, if it does.
+    pub(crate) acks: Option<Acks>,
     owner: Option<Generation>,
     held: bool,
     deadline: u64,
@@ -24,7 +28,8 @@ impl Life {
     /// A session after its handshake.
     pub(crate) const fn new(session: Arc<Session>, now: u64) -> Self {
         let deadline = now + GRACE_MS;
-        Self { session, ended: None, condemned: false, owner: None, held: false, deadline }
+        let (ended, acks, owner) = (None, None, None);
+        Self { session, ended, condemned: false, acks, owner, held: false, deadline }
     }
 
     pub(crate) fn is_owner(&self, generation: Generation) -> bool {

@@ -15,6 +15,7 @@
     reason = "a simulation that breaks has to stop, and indices are its own"
 )]
 
+mod acks;
 mod check;
 mod ledger;
 mod life;
@@ -83,7 +84,7 @@ impl Tally {
 
     fn assert_everything_happened(&self) {
         eprintln!("{:#?}", self.0);
-        assert_eq!(self.0.len(), 26, "some things never happened");
+        assert_eq!(self.0.len(), 28, "some things never happened");
     }
 }
 

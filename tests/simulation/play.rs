@@ -82,9 +82,11 @@ impl World {
 
     /// Sends a connect over HTTP; an earlier one may still be held.
     pub(crate) fn open_poll(&mut self, client: usize, reader: usize, session: &Arc<Session>) {
+        self.acknowledge(reader, session);
         let (first, generation) = self.connect(reader, session, Carrier::Poll);
         let hold = self.random.pick(&[0, 300, HOLD_MS, HOLD_MS, 3 * HOLD_MS]);
-        let hold_until = self.now + if first { 0 } else { hold };
+        let at_once = first || session.must_resend();
+        let hold_until = self.now + if at_once { 0 } else { hold };
         let interval = self.random.pick(&[0, 0, 0, 1_000]);
         self.clients[client].connect_at = None;
         self.start(client, reader, session, Kind::Poll { generation, hold_until, interval });
@@ -110,8 +112,10 @@ impl World {
         };
         let Some(index) = self.tasks.iter().rposition(open) else { return false };
         let session = Arc::clone(&self.tasks[index].session);
+        self.acknowledge(reader, &session);
         let (first, newer) = self.connect(reader, &session, Carrier::Socket);
-        let until = self.now + if first { 0 } else { self.random.pick(&[HOLD_MS, 3 * HOLD_MS]) };
+        let at_once = first || session.must_resend();
+        let until = self.now + if at_once { 0 } else { self.random.pick(&[HOLD_MS, 3 * HOLD_MS]) };
         let task = &mut self.tasks[index];
         // The loop of the connection goes on with the new generation.
         task.bell.ring();
@@ -218,19 +222,19 @@ impl World {
             Kind::Request { guard, .. } => {
                 // Over once it has what its response takes.
                 let batch = guard.take().and_then(|guard| guard.take());
-                self.write(task, batch);
+                self.write(task, batch, None);
             }
             Kind::Poll { generation, hold_until, .. } => {
                 let (generation, over) = (*generation, *hold_until <= self.now);
                 match task.signal(generation) {
                     Some(Ready::Messages) => {
-                        let batch = task.session.take(generation, Take::ALL);
+                        let (batch, number) = self.take(&task, generation, Take::ALL);
                         assert!(batch.is_some(), "called for nothing");
-                        self.write(task, batch);
+                        self.write(task, batch, number);
                     }
                     None if over => {
-                        let batch = task.session.take(generation, Take::ALL);
-                        self.write(task, batch);
+                        let (batch, number) = self.take(&task, generation, Take::ALL);
+                        self.write(task, batch, number);
                     }
                     None => self.tasks.push(task),
                     Some(ready) => self.dismissed(task, ready),
@@ -247,7 +251,15 @@ impl World {
         if *dies_at <= self.now {
             return self.close(task, End::Cut);
         }
-        if let Some((_, interval)) = connect.take_if(|(until, _)| *until <= self.now) {
+        let over = connect.is_some_and(|(until, _)| until <= self.now);
+        if over && self.lives[task.reader].acks.is_some() {
+            // Every connect reply of an acknowledging session has a number, unless another carrier
+            // has taken over, as will be heard at once.
+            let (batch, number) = self.take(&task, owner, take);
+            if number.is_some() {
+                return self.write(task, batch, number);
+            }
+        } else if let Some((_, interval)) = connect.take_if(|(until, _)| *until <= self.now) {
             self.left(&task, owner, interval);
             self.connect_later(&task, owner, interval);
             task.bell.ring();
@@ -260,9 +272,9 @@ impl World {
         }
         match task.signal(owner) {
             Some(Ready::Messages) => {
-                let batch = task.session.take(owner, take);
+                let (batch, number) = self.take(&task, owner, take);
                 assert!(batch.is_some(), "called for nothing");
-                self.write(task, batch);
+                self.write(task, batch, number);
             }
             None => self.tasks.push(task),
             Some(ready) => self.dismissed(task, ready),
@@ -278,7 +290,19 @@ impl World {
         self.close(task, End::Arrives);
     }
 
-    fn write(&mut self, mut task: Task, batch: Option<Batch>) {
+    /// Takes what waits; with its number, if the session acknowledges.
+    fn take(&mut self, task: &Task, owner: Generation, take: Take) -> (Option<Batch>, Option<u64>) {
+        let Some(acks) = &mut self.lives[task.reader].acks else {
+            return (task.session.take(owner, take), None);
+        };
+        let (number, batch) = task.session.take_numbered(owner).unzip();
+        if let (Some(number), Some(batch)) = (number, &batch) {
+            acks.sends(number, numbers(batch));
+        }
+        (batch, number)
+    }
+
+    fn write(&mut self, mut task: Task, batch: Option<Batch>, number: Option<u64>) {
         let slow = if self.healthy { 0 } else { self.random.pick(&[0, 0, 20, 2_000]) };
         let done_at = self.now + self.random_below_or_zero(slow);
         let end = match self.random.below(10) {
@@ -288,7 +312,7 @@ impl World {
             1 => End::Cut,
             _ => End::Arrives,
         };
-        task.writing = Some(Writing { batch, done_at, end });
+        task.writing = Some(Writing { batch, number, done_at, end });
         self.tasks.push(task);
     }
 
@@ -301,7 +325,7 @@ impl World {
         self.settle(&mut task, end);
         if let Kind::Socket { generation, connect, .. } = &mut task.kind {
             let (generation, released) =
-                (*generation, connect.take_if(|_| self.config.session.meta_connect_deliver_only));
+                (*generation, connect.take_if(|_| task.session.is_deliver_only()));
             if let Some((_, interval)) = released {
                 self.left(&task, generation, interval);
                 self.connect_later(&task, generation, interval);
@@ -327,8 +351,32 @@ impl World {
         }
     }
 
+    /// What an acknowledging client gets of a reply. A part of a WebSocket's frames is of use; the
+    /// number comes last.
+    fn settle_numbered(&mut self, task: &Task, end: End, number: u64, batch: &Batch) {
+        self.saw("numbered replies");
+        let numbers = numbers(batch);
+        let arrived = match end {
+            End::Arrives => numbers.len(),
+            End::Cut if task.is_socket() => self.random.index(numbers.len() + 1),
+            End::Cut | End::Lost => 0,
+        };
+        for message in numbers.into_iter().take(arrived) {
+            if self.ledger.arrived_unacknowledged(task.reader, message) {
+                self.saw("messages that came again");
+            }
+        }
+        if let Some(acks) = self.lives[task.reader].acks.as_mut().filter(|_| end == End::Arrives) {
+            acks.arrived = number;
+        }
+    }
+
     fn settle(&mut self, task: &mut Task, end: End) {
-        let Some(mut batch) = task.writing.take().and_then(|writing| writing.batch) else { return };
+        let Some(writing) = task.writing.take() else { return };
+        let Some(mut batch) = writing.batch else { return };
+        if let Some(number) = writing.number {
+            return self.settle_numbered(task, end, number, &batch);
+        }
         self.saw(match task.kind {
             Kind::Poll { .. } => "poll responses",
             Kind::Socket { .. } => "socket writes",

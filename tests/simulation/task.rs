@@ -57,6 +57,8 @@ pub(crate) enum End {
 /// A write that takes its time.
 pub(crate) struct Writing {
     pub(crate) batch: Option<Batch>,
+    /// Of a session that acknowledges: it keeps what the batch holds.
+    pub(crate) number: Option<u64>,
     pub(crate) done_at: u64,
     pub(crate) end: End,
 }
@@ -107,10 +109,18 @@ impl Task {
         matches!(self.kind, Kind::Socket { .. })
     }
 
-    /// Frames in its hands.
+    /// Frames that only it has.
     pub(crate) fn frames(&self) -> usize {
-        let batch = self.writing.as_ref().and_then(|writing| writing.batch.as_ref());
+        let writing = self.writing.as_ref().filter(|writing| writing.number.is_none());
+        let batch = writing.and_then(|writing| writing.batch.as_ref());
         batch.map_or(0, |batch| batch.frames().len())
+    }
+
+    /// Bytes of frames that its session has or had as well.
+    pub(crate) fn shared_bytes(&self) -> usize {
+        let writing = self.writing.as_ref().filter(|writing| writing.number.is_some());
+        let frames = writing.and_then(|writing| writing.batch.as_ref()).map(Batch::frames);
+        frames.unwrap_or_default().iter().map(bayeuxd::bayeux::Frame::bytes).sum()
     }
 
     /// Asks the session why to act; `None`: the bell will ring.

@@ -17,6 +17,7 @@ use bayeuxd::{
 use serde_json::value::RawValue;
 
 use crate::{
+    acks::Acks,
     ledger::{Ledger, Number},
     life::{GRACE_MS, Life, MAX_INTERVAL_MS},
     random::Random,
@@ -166,6 +167,21 @@ impl World {
         }
     }
 
+    /// A connect of an acknowledging client says what has arrived, or something else that it may say.
+    pub(crate) fn acknowledge(&mut self, reader: usize, session: &Session) {
+        let luck = if self.healthy { 9 } else { self.random.below(10) };
+        let Some(acks) = &mut self.lives[reader].acks else { return };
+        let number = match luck {
+            0 => acks.arrived.saturating_sub(1),
+            1 => acks.future(),
+            2 => u64::MAX,
+            3 => 0,
+            _ => acks.arrived,
+        };
+        session.acknowledge(number);
+        acks.says(number);
+    }
+
     // What a client may do.
 
     /// Opens a session and subscribes.
@@ -180,7 +196,12 @@ impl World {
         };
         let reader = self.ledger.open();
         self.readers.insert(id, reader);
-        self.lives.push(Life::new(Arc::clone(&session), self.broker_time()));
+        let mut life = Life::new(Arc::clone(&session), self.broker_time());
+        if self.random.once_in(3) {
+            session.start_acknowledging();
+            life.acks = Some(Acks::default());
+        }
+        self.lives.push(life);
         self.clients[client].session = Some((reader, session));
         self.clients[client].connect_at = Some(self.now);
         for _ in 0..1 + self.random.below(3) {
