@@ -105,6 +105,8 @@ pub struct Transports {
     pub websocket: WebSocket,
     /// Settings of `eventsource`, `streaming` and `iframe`.
     pub streaming: Streaming,
+    /// Settings of the raw TCP listener.
+    pub socket: Socket,
 }
 
 /// `[transports.callback_polling]`.
@@ -137,6 +139,13 @@ pub struct WebSocket {
 pub struct Streaming {
     /// Silence after which an open response gets a few bytes without meaning.
     pub heartbeat: Duration,
+}
+
+/// `[transports.socket]`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Socket {
+    /// Address of the raw TCP listener. `None`: no such listener.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[session]`: the life of a session.
@@ -427,6 +436,18 @@ impl Server {
     /// Tells whether every listener can be reached from this machine only.
     pub fn loopback_only(&self) -> bool {
         self.listen.iter().all(|address| address.ip().to_canonical().is_loopback())
+    }
+}
+
+impl Transports {
+    /// The name of the raw TCP listener in `supportedConnectionTypes`.
+    pub const SOCKET: &'static str = "socket";
+
+    /// Returns what a handshake reply offers: the enabled transports in their order, then the raw TCP
+    /// listener if there is one.
+    pub fn names(&self) -> Vec<&'static str> {
+        let enabled = self.enabled.iter().map(|transport| transport.name());
+        enabled.chain(self.socket.listen.map(|_| Self::SOCKET)).collect()
     }
 }
 

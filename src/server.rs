@@ -2,7 +2,8 @@
 //!
 //! What decides lives in [`crate::broker`]; here is what waits. A connection is accepted
 //! ([`listen`]), speaks HTTP (`http`), is routed (`route`) to a poll (`polling`), a stream
-//! (`streaming`) or becomes a WebSocket ([`websocket`]); all of them hand their messages to `dispatch`.
+//! (`streaming`) or becomes a WebSocket ([`websocket`]), or speaks raw TCP (`socket`);
+//! all of them hand their messages to `dispatch`.
 //! [`Server::run`] takes its sockets and its signals as arguments, so tests bring their own.
 
 mod app;
@@ -13,12 +14,14 @@ mod dispatch;
 mod drain;
 mod handshake;
 mod http;
+mod link;
 mod local;
 mod park;
 mod polling;
 mod publish;
 mod report;
 mod route;
+mod socket;
 mod streaming;
 mod timesync;
 
@@ -106,6 +109,8 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     admin: Option<TcpListener>,
     admin_address: Option<SocketAddr>,
+    socket: Option<TcpListener>,
+    socket_address: Option<SocketAddr>,
     files: Option<Files>,
 }
 
@@ -122,7 +127,7 @@ impl Server {
         Self::new(main, admin.transpose()?, config)
     }
 
-    /// Uses sockets that already listen; the addresses in `config` are ignored.
+    /// Uses sockets that already listen instead of `server.listen` and `admin.listen`.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -147,12 +152,20 @@ impl Server {
         let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Listener);
         let addresses: Vec<SocketAddr> = main.iter().map(address).collect::<Result<_, _>>()?;
         let admin_address = admin.as_ref().map(address).transpose()?;
+        let socket = config
+            .transports
+            .socket
+            .listen
+            .map(|address| listen::bind(address, "transports.socket.listen"))
+            .transpose()?;
+        let socket_address = socket.as_ref().map(address).transpose()?;
         let loopback_only =
             addresses.iter().all(|address| origin::is_loopback_address(address.ip()));
         let config = config.effective(&Machine::read());
         let broker = Broker::new(&config, clock::now());
         let app = Arc::new(App::new(config, broker, loopback_only)?);
-        Ok(Self { app, main, addresses, admin, admin_address, files: None })
+        let files = None;
+        Ok(Self { app, main, addresses, admin, admin_address, socket, socket_address, files })
     }
 
     /// Also serves the files of `directory`, below every path that is not a Bayeux one.
@@ -174,6 +187,12 @@ impl Server {
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Where clients connect that speak Bayeux over raw TCP.
+    #[must_use]
+    pub const fn socket_address(&self) -> Option<SocketAddr> {
+        self.socket_address
     }
 
     /// The broker behind the listeners.
@@ -202,7 +221,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
         abort: impl Future<Output = ()>,
     ) -> Drained {
-        let Self { app, main, admin, files, .. } = self;
+        let Self { app, main, admin, socket, files, .. } = self;
         let end = app.drain.end_guard();
         // Both of `limits` that may be "auto" are numbers by now.
         let connections = Connections::new(app.config.limits.connections.unwrap_or(UNLIMITED));
@@ -213,6 +232,10 @@ impl Server {
             let acceptor = Acceptor::new(listener, connections.clone());
             let listener = Listener::Main { files: files.clone() };
             accepting.spawn(http::accept(Arc::clone(&app), acceptor, listener));
+        }
+        if let Some(listener) = socket {
+            let acceptor = Acceptor::new(listener, connections.clone()).without_http();
+            accepting.spawn(socket::accept(Arc::clone(&app), acceptor));
         }
         if let Some(listener) = admin {
             let loopback_only = listener

@@ -24,6 +24,8 @@ pub struct Broker {
     pub address: SocketAddr,
     /// Where operators ask for health.
     pub admin: SocketAddr,
+    /// Where clients connect that speak raw TCP, if `transports.socket.listen` is set.
+    pub socket: Option<SocketAddr>,
     /// Publishes and subscribes without a connection.
     pub handle: Handle,
     core: Arc<bayeuxd::broker::Broker>,
@@ -62,6 +64,7 @@ impl Broker {
             .expect("the configuration of this test is valid");
         let address = server.addresses()[0];
         let admin = server.admin_address().expect("an admin listener was given");
+        let socket = server.socket_address();
         let (core, handle) = (server.broker().clone(), server.handle());
         let reloader = server.reloader();
         let (shutdown, shutting_down) = oneshot::channel();
@@ -70,6 +73,7 @@ impl Broker {
         Self {
             address,
             admin,
+            socket,
             handle,
             core,
             reloader,

@@ -104,10 +104,15 @@ impl Frame {
         &self.0.wire
     }
 
+    /// The delivery as a JSON array of one object, on one line: the payload of [`Frame::wire`].
+    pub fn array(&self) -> &[u8] {
+        self.0.payload()
+    }
+
     /// The delivery as a JSON object on one line, `{"channel":…,"data":…}`, for embedding into an
     /// array.
     pub fn object(&self) -> &[u8] {
-        let array = self.0.payload();
+        let array = self.array();
         array.get(1..array.len().saturating_sub(1)).unwrap_or_default()
     }
 

@@ -16,6 +16,7 @@ pub(super) struct Facts<'a> {
     /// The addresses that were bound, so a port 0 is told as what it became.
     pub(super) main: &'a [SocketAddr],
     pub(super) admin: Option<SocketAddr>,
+    pub(super) socket: Option<SocketAddr>,
     pub(super) static_dir: Option<&'a Path>,
     /// The publish key that was made because none was configured.
     pub(super) key: Option<&'a PublishKey>,
@@ -23,7 +24,7 @@ pub(super) struct Facts<'a> {
 
 /// Writes the banner.
 pub(super) fn banner(facts: &Facts<'_>) -> String {
-    let &Facts { config, main, admin, static_dir, key } = facts;
+    let &Facts { config, main, admin, socket, static_dir, key } = facts;
     let mut out = format!("bayeuxd {}\n", env!("CARGO_PKG_VERSION"));
     let paths = config.server.paths.join(" ");
     let names: Vec<&str> = config.transports.enabled.iter().map(|t| t.name()).collect();
@@ -38,6 +39,9 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
     }
     if let (Some(dir), Some(near)) = (static_dir, near) {
         let _ = writeln!(out, "static   http://{near}/   files of {}", dir.display());
+    }
+    if let Some(socket) = socket {
+        let _ = writeln!(out, "socket   tcp://{socket}   JSON texts, NUL or line feed at the end");
     }
     if let Some(admin) = admin {
         let _ = writeln!(out, "admin    http://{admin}   /healthz, /readyz");
@@ -102,6 +106,7 @@ mod tests {
             config: &config,
             main: &config.server.listen,
             admin: config.admin.listen,
+            socket: None,
             static_dir: Some(Path::new("public")),
             key: None,
         });
@@ -121,7 +126,7 @@ mod tests {
 
     fn of(config: &Config) -> String {
         let main = &config.server.listen;
-        banner(&Facts { config, main, admin: None, static_dir: None, key: None })
+        banner(&Facts { config, main, admin: None, socket: None, static_dir: None, key: None })
     }
 
     #[test]

@@ -125,6 +125,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
         config: &config,
         main: server.addresses(),
         admin: server.admin_address(),
+        socket: server.socket_address(),
         static_dir,
         key: key.as_ref(),
     }));

@@ -23,12 +23,21 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
 }
 
 fn listeners(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    let open = "whoever reaches this address could connect without credentials; set \
+                auth.anonymous = true to allow that, or listen on 127.0.0.1";
     if !config.server.loopback_only() && !config.auth.anonymous {
-        conflict(
-            "server.listen",
-            "whoever reaches this address could connect without credentials; set auth.anonymous \
-             = true to allow that, or listen on 127.0.0.1",
-        );
+        conflict("server.listen", open);
+    }
+    if let Some(socket) = config.transports.socket.listen {
+        if !socket.ip().to_canonical().is_loopback() && !config.auth.anonymous {
+            conflict("transports.socket.listen", open);
+        }
+        if socket.port() != 0
+            && (config.server.listen.contains(&socket) || config.admin.listen == Some(socket))
+        {
+            let reason = "another listener has the same address; choose another port";
+            conflict("transports.socket.listen", reason);
+        }
     }
     let Some(admin) = config.admin.listen else { return };
     if !admin.ip().to_canonical().is_loopback() {

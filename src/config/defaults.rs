@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Activity, Admin, Api, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp,
-    Queue, SameSite, Server, Session, Streaming, Transport, Transports, WebSocket,
+    Queue, SameSite, Server, Session, Socket, Streaming, Transport, Transports, WebSocket,
 };
 
 impl Default for Server {
@@ -53,6 +53,7 @@ impl Default for Transports {
                 handshake_per_connection: false,
             },
             streaming: Streaming { heartbeat: Duration::from_secs(25) },
+            socket: Socket::default(),
         }
     }
 }

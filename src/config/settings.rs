@@ -118,6 +118,11 @@ pub(super) const SECTIONS: &[Section] = &[
         name: "transports.streaming",
         doc: "Responses without an end: `eventsource`, `streaming` and `iframe`.",
     },
+    Section {
+        name: "transports.socket",
+        doc: "Bayeux over raw TCP: JSON texts that end with NUL, as Flash's XMLSocket framed them, \
+              or with a line feed. For native and embedded clients.",
+    },
     Section { name: "session", doc: "The life of a session." },
     Section {
         name: "session.queue",
@@ -362,6 +367,13 @@ fn transports() -> Vec<Setting<Config>> {
             "Silence after which a few bytes are sent, so that no proxy takes the connection for \
              dead and a client that is gone is noticed. Keep it below the idle timeout of every \
              proxy on the way, commonly 60 s.",
+        ),
+        Setting::new(
+            "transports.socket.listen",
+            |c| &mut c.transports.socket.listen,
+            Optional { word: Some(""), form: Address },
+            "Address of the raw TCP listener; handshake replies then offer `socket` too. With any \
+             address other than loopback, `auth.anonymous` must be true. Empty: none.",
         ),
     ]
 }

@@ -38,7 +38,7 @@ pub(crate) struct App {
     pub(crate) drain: Drain,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
-    /// Names of the enabled transports, in the order of the configuration.
+    /// What a handshake reply offers.
     pub(crate) connection_types: Vec<&'static str>,
     /// Keeps what clients cause from filling the log.
     pub(crate) sampler: Sampler,
@@ -62,12 +62,7 @@ impl App {
             api: Api::new(&config, clock::now()),
             drain: Drain::new(),
             tasks: TaskTracker::new(),
-            connection_types: config
-                .transports
-                .enabled
-                .iter()
-                .map(|transport| transport.name())
-                .collect(),
+            connection_types: config.transports.names(),
             sampler: Sampler::new(config.log.errors_per_second),
             sid_key: Hmac::new_from_slice(&sid_key).map_err(|_| StartError::Key)?,
             broker,

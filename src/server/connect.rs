@@ -37,6 +37,8 @@ pub(super) enum Release {
     Due,
     /// The browser holds enough connects already (protocol.md 75, 76).
     TooManyHolds,
+    /// A stream of its client has taken over (protocol.md 138).
+    Streamed,
     /// The server is about to stop: come back after so long.
     Drain(Duration),
     /// The session has ended.
@@ -92,10 +94,6 @@ impl Connect {
         &self.session
     }
 
-    pub(super) fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
     pub(super) const fn generation(&self) -> Generation {
         self.generation
     }
@@ -112,6 +110,7 @@ impl Connect {
         let (successful, error, advice) = match release {
             Release::Due => (true, None, usual),
             Release::TooManyHolds => self.multiple_clients(usual),
+            Release::Streamed => (true, None, streamed_advice(&self.app)),
             Release::Drain(pause) => {
                 self.interval = pause;
                 (true, None, Advice { interval: Some(self.advised(pause)), ..usual })
@@ -209,16 +208,11 @@ pub(super) fn regular_advice(app: &App, interval: Duration) -> Advice {
     }
 }
 
-/// Answers a connect that came by POST while a stream of its session is open: the stream is the
-/// connect that is held, so the next one is due only after another hold (protocol.md 138).
-pub(super) fn write_streamed_reply(app: &App, id: Option<&str>, out: &mut Vec<u8>) {
-    let advice = Advice {
-        interval: Some(app.config.session.timeout),
-        timeout: Some(Duration::ZERO),
-        ..regular_advice(app, Duration::ZERO)
-    };
-    let (channel, advice) = (Some("/meta/connect"), Some(advice));
-    Reply { channel, id, successful: true, advice, ..Reply::default() }.write(out);
+/// What a client hears whose connect came by POST while its stream is open: the stream is the connect
+/// that is held, so the next one is due only after another hold (protocol.md 138).
+pub(super) fn streamed_advice(app: &App) -> Advice {
+    let pause = app.config.session.timeout;
+    Advice { timeout: Some(Duration::ZERO), ..regular_advice(app, pause) }
 }
 
 /// Answers a stream's request for a session that the broker does not know (protocol.md 37).

@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 use super::{
     app::App,
     clock,
-    connect::{Connect, ConnectRequest, Release, START_ANEW, write_streamed_reply},
+    connect::{Connect, ConnectRequest, Release, START_ANEW, streamed_advice},
     cookie::Presented,
     handshake::handshake,
     report,
@@ -297,9 +297,7 @@ impl Turn<'_, '_> {
             && session.is_streamed()
             && (session.set_connected() || self.is_of_a_stream())
         {
-            self.separate();
-            let id = self.message.id.echo();
-            return write_streamed_reply(self.app, id, &mut self.outcome.replies);
+            return self.write(None, Some(streamed_advice(self.app)));
         }
         let mut connect = self.begin_connect(session);
         // Over HTTP only a connect alone in its request is held (protocol.md 38); a WebSocket whose

@@ -129,6 +129,8 @@ pub struct Acceptor {
     connections: Connections,
     /// How many refused connections may linger to read their 503.
     refusals: Arc<Semaphore>,
+    /// Refused connections are told so in HTTP.
+    speaks_http: bool,
     failing: bool,
     pace: Pace,
 }
@@ -137,7 +139,14 @@ impl Acceptor {
     /// Serves `listener`; all listeners of a broker share clones of one `connections`.
     pub fn new(listener: TcpListener, connections: Connections) -> Self {
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Self { listener, connections, refusals, failing: false, pace: Pace::new(LOG_PERIOD) }
+        let pace = Pace::new(LOG_PERIOD);
+        Self { listener, connections, refusals, speaks_http: true, failing: false, pace }
+    }
+
+    /// Closes refused connections without a word, because their clients speak no HTTP.
+    #[must_use]
+    pub fn without_http(self) -> Self {
+        Self { speaks_http: false, ..self }
     }
 
     /// Waits for the next connection that is let in. Cancel-safe: a dropped call loses no connection.
@@ -175,6 +184,9 @@ impl Acceptor {
         if let Some(suppressed) = self.pace.permit(clock::now()) {
             let max = self.connections.max();
             warn!(max, suppressed, "connection refused: limits.connections is reached");
+        }
+        if !self.speaks_http {
+            return;
         }
         let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
         tokio::spawn(async move {

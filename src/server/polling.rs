@@ -16,7 +16,7 @@ use tokio::{select, task::yield_now, time::sleep};
 use super::{
     app::App,
     body::Body,
-    connect::{Connect, Release, write_streamed_reply},
+    connect::{Connect, Release},
     cookie::{Occasion, Presented},
     credentials::Credentials,
     dispatch::{Outcome, Sender, dispatch},
@@ -133,22 +133,9 @@ impl Poller {
     }
 
     /// Answers a held connect; `None` for the reason: a newer connect has taken over.
-    ///
-    /// One that a stream of its own client has taken over is answered like those that come later.
-    pub(super) fn release(
-        self,
-        app: &App,
-        mut connect: Connect,
-        release: Option<Release>,
-    ) -> Answer {
+    pub(super) fn release(self, mut connect: Connect, release: Option<Release>) -> Answer {
+        let Some(release) = release else { return superseded() };
         let mut reply = Vec::new();
-        let Some(release) = release else {
-            if !connect.session().is_streamed() {
-                return superseded();
-            }
-            write_streamed_reply(app, connect.id(), &mut reply);
-            return self.answer(false, None, &reply, Some(connect));
-        };
         let taken = connect.write_reply(release, &mut reply);
         let batch = taken.or_else(|| connect.session().take(connect.generation(), Take::ALL));
         self.answer(false, batch, &reply, Some(connect))
@@ -167,7 +154,8 @@ impl Poller {
             pause = app.drain.sends_away() => return Some(Release::Drain(pause)),
         };
         match ready {
-            Ready::Superseded => None,
+            // Its own client's stream is no reason to fail.
+            Ready::Superseded => connect.session().is_streamed().then_some(Release::Streamed),
             Ready::Ended(cause) => Some(Release::Ended(cause)),
             Ready::Messages => {
                 // Lets a burst that has just begun arrive in the same response.

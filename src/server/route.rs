@@ -53,7 +53,7 @@ impl Held {
     pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
         let release = self.poller.wait(app, &self.connect).await;
         let Self { dress, poller, connect } = *self;
-        no_store(dress.put_on(poller.release(app, connect, release)))
+        no_store(dress.put_on(poller.release(connect, release)))
     }
 }
 

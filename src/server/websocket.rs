@@ -1,4 +1,4 @@
-//! Bayeux over one WebSocket.
+//! Bayeux over one WebSocket, or another [`Link`].
 //!
 //! One task per connection does everything: reads a frame, has it dispatched, writes the replies,
 //! and between frames writes what its session's mailbox holds. It speaks for one session at a time.
@@ -15,18 +15,18 @@ use std::{
 };
 
 use tokio::{
-    net::TcpStream,
     select,
     time::{Sleep, sleep_until},
 };
 
-use self::io::{RecvError, SendError, Socket};
+use self::io::{RecvError, SendError};
 use super::{
     app::App,
     clock,
     connect::{Connect, Release},
     cookie::Presented,
     dispatch::{Outcome, Sender, dispatch},
+    link::Link,
     report,
 };
 use crate::{
@@ -48,17 +48,14 @@ const OVERSLEPT: Duration = Duration::from_millis(250);
 /// What is known of a client from its upgrade request.
 pub(super) struct Upgraded {
     pub(super) cookies: Presented,
-    pub(super) browser: BrowserId,
+    /// `None`: not a browser's.
+    pub(super) browser: Option<BrowserId>,
     pub(super) counts_seconds: bool,
     pub(super) address: IpAddr,
 }
 
 /// Makes a connection of an upgraded socket; [`Connection::serve`] runs it.
-pub(super) fn connection(
-    app: Arc<App>,
-    socket: Socket<TcpStream>,
-    upgraded: Upgraded,
-) -> Box<Connection> {
+pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box<Connection> {
     let now = clock::now();
     Box::new(Connection {
         heard: now,
@@ -93,7 +90,7 @@ enum Wake {
 
 pub(super) struct Connection {
     app: Arc<App>,
-    socket: Socket<TcpStream>,
+    socket: Link,
     upgraded: Upgraded,
     binding: Option<Binding>,
     /// The connect that is held, and when it is answered.
@@ -183,7 +180,7 @@ impl Connection {
         let sender = Sender {
             carrier: Carrier::Socket,
             cookies: &self.upgraded.cookies,
-            browser: Some(self.upgraded.browser),
+            browser: self.upgraded.browser,
             bound: self.binding.as_ref().map(|binding| &binding.session),
             counts_seconds: self.upgraded.counts_seconds,
             address: self.upgraded.address,
@@ -367,8 +364,13 @@ impl Connection {
         if self.pinged.is_some() && now.saturating_duration_since(due) < OVERSLEPT {
             return Err(End::Close(close::GOING_AWAY, "no answer to a ping"));
         }
+        if !self.socket.ping().await? {
+            // Nothing to ask with: its session ends by itself if the client has gone.
+            self.heard = now;
+            return Ok(());
+        }
         self.pinged = Some(now);
-        Ok(self.socket.send_ping().await?)
+        Ok(())
     }
 
     const fn is_alive(&mut self, now: Instant) {

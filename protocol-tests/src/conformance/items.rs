@@ -155,4 +155,5 @@ pub const ITEMS: &[Item] = &[
     item(143, Must, "All transports share one URL"),
     item(144, Should, "A silent peer is pinged, and closed if it stays silent"),
     item(150, May, "Streams: `streaming` and `iframe`, and what holds for `eventsource` too"),
+    item(151, May, "Raw TCP: texts that end with NUL or line feed"),
 ];

@@ -219,15 +219,8 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
     ///
     /// Without that wait, bytes which nobody has read make the kernel reset the connection, and the
     /// reset destroys a close frame that is still under way (RFC 6455 7.1.1).
-    pub async fn shut_down(mut self, linger: Duration) {
-        let farewell = async {
-            self.stream.shutdown().await?;
-            loop {
-                poll_fn(|cx| read_some(&mut self.stream, cx, |_| ())).await?;
-            }
-        };
-        // Both outcomes, the end of the stream and the end of patience, are as good.
-        let _: Result<io::Result<()>, _> = timeout(linger, farewell).await;
+    pub async fn shut_down(self, linger: Duration) {
+        shut_down(self.stream, linger).await;
     }
 
     async fn send_message(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
@@ -243,11 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
         let mut rest = &mut slices[..];
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            let write = |stream: &mut S, attempt: Attempt<'_, '_>| attempt.write(stream, rest);
-            let accepted = write_in_time(&mut self.stream, self.write_timeout, write).await?;
-            if accepted == 0 {
-                return Err(SendError::Closed(io::ErrorKind::WriteZero.into()));
-            }
+            let accepted = write_some(&mut self.stream, self.write_timeout, rest).await?;
             IoSlice::advance_slices(&mut rest, accepted);
         }
         self.flush().await
@@ -274,8 +263,23 @@ fn wire(frame: &Frame, deflate_bytes_max: Option<usize>) -> &Bytes {
     }
 }
 
+/// See [`Socket::shut_down`].
+pub(in crate::server) async fn shut_down<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    linger: Duration,
+) {
+    let farewell = async {
+        stream.shutdown().await?;
+        loop {
+            poll_fn(|cx| read_some(&mut stream, cx, |_| ())).await?;
+        }
+    };
+    // Both outcomes, the end of the stream and the end of patience, are as good.
+    let _: Result<io::Result<()>, _> = timeout(linger, farewell).await;
+}
+
 /// Hands what one read gives to `consume`. Fails at the end of the stream.
-fn read_some<S: AsyncRead + Unpin>(
+pub(in crate::server) fn read_some<S: AsyncRead + Unpin>(
     stream: &mut S,
     cx: &mut Context<'_>,
     consume: impl FnOnce(&[u8]),
@@ -311,6 +315,19 @@ impl Attempt<'_, '_> {
                 written => Poll::Ready(written),
             },
         }
+    }
+}
+
+/// Writes as much of `slices`, which are not all empty, as there is room for: at least a byte.
+pub(in crate::server) async fn write_some<S: AsyncWrite + Direct + Unpin>(
+    stream: &mut S,
+    limit: Duration,
+    slices: &[IoSlice<'_>],
+) -> Result<usize, SendError> {
+    let write = |stream: &mut S, attempt: Attempt<'_, '_>| attempt.write(stream, slices);
+    match write_in_time(stream, limit, write).await? {
+        0 => Err(SendError::Closed(io::ErrorKind::WriteZero.into())),
+        accepted => Ok(accepted),
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
         cookie::Occasion,
         forwarded::Client,
         http::Http,
+        link::Link,
         listen::{Permit, Timed},
         origin::{RequestKind, Verdict},
         polling::Poller,
@@ -80,7 +81,8 @@ pub(in crate::server) fn respond(
     reply.extend(set_cookie.map(|cookie| (SET_COOKIE, cookie)));
 
     let upgrade = hyper::upgrade::on(&mut request);
-    let upgraded = Upgraded { cookies, browser, counts_seconds, address: client.address };
+    let (browser, address) = (Some(browser), client.address);
+    let upgraded = Upgraded { cookies, browser, counts_seconds, address };
     let permit = Arc::clone(&http.permit);
     app.tasks.spawn(begin(Arc::clone(app), upgrade, agreed.options, upgraded, permit));
     response
@@ -113,7 +115,7 @@ async fn take_over(
         Ok(Ok(parts)) => {
             let stream = parts.io.into_inner().into_inner();
             let socket = Socket::new(stream, &parts.read_buf, &options);
-            Some(connection(app, socket, upgraded))
+            Some(connection(app, Link::WebSocket(socket), upgraded))
         }
         Ok(Err(_)) => {
             debug!("an upgraded connection is not one of our streams");

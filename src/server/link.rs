@@ -1,0 +1,96 @@
+//! What the loop of one connection (`websocket.rs`) asks of the way in which messages lie on the wire.
+//!
+//! A WebSocket and a raw TCP connection differ in framing only; binding, backlog, hold, order and
+//! drain are the same, so the loop exists once. An enum, because there are two kinds and no third in
+//! sight: a trait would make the loop generic, and compile it twice.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::{
+    socket::lines::Lines,
+    websocket::io::{RecvError, SendError, Socket},
+};
+use crate::{bayeux::Frame, ws::decode::Event};
+
+/// A connection on which Bayeux messages travel in both directions. The methods are those of
+/// [`Socket`].
+pub(super) enum Link {
+    WebSocket(Socket<TcpStream>),
+    Lines(Lines),
+}
+
+impl Link {
+    pub(super) async fn recv(&mut self) -> Result<Event, RecvError> {
+        match self {
+            Self::WebSocket(socket) => socket.recv().await,
+            Self::Lines(lines) => lines.recv().await,
+        }
+    }
+
+    pub(super) async fn try_recv(&mut self) -> Option<Result<Event, RecvError>> {
+        match self {
+            Self::WebSocket(socket) => socket.try_recv().await,
+            Self::Lines(lines) => lines.try_recv().await,
+        }
+    }
+
+    pub(super) const fn take_activity(&mut self) -> bool {
+        match self {
+            Self::WebSocket(socket) => socket.take_activity(),
+            Self::Lines(lines) => lines.take_activity(),
+        }
+    }
+
+    pub(super) async fn send_frames(
+        &mut self,
+        frames: &[Frame],
+        written: &mut usize,
+    ) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_frames(frames, written).await,
+            Self::Lines(lines) => lines.send_frames(frames, written).await,
+        }
+    }
+
+    pub(super) async fn send_text(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_text(payload).await,
+            Self::Lines(lines) => lines.send_text(payload).await,
+        }
+    }
+
+    /// Asks for a sign of life; false if the framing has no such question.
+    pub(super) async fn ping(&mut self) -> Result<bool, SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_ping().await.map(|()| true),
+            Self::Lines(_) => Ok(false),
+        }
+    }
+
+    pub(super) async fn send_pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_pong(payload).await,
+            Self::Lines(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn send_close(
+        &mut self,
+        code: Option<u16>,
+        reason: &str,
+    ) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_close(code, reason).await,
+            Self::Lines(lines) => lines.send_close(code, reason).await,
+        }
+    }
+
+    pub(super) async fn shut_down(self, linger: Duration) {
+        match self {
+            Self::WebSocket(socket) => socket.shut_down(linger).await,
+            Self::Lines(lines) => lines.shut_down(linger).await,
+        }
+    }
+}
