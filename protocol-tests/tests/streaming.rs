@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bayeuxd::config::{Config, Transport};
+use bayeuxd::config::{ChannelRule, Config, Transport};
 use protocol_tests::{
     bayeux::{
         Polling, Socket, connect, deliveries, delivery, disconnect, handshake, publish, published,
@@ -449,4 +449,25 @@ async fn p150_a_session_that_acknowledges_has_no_stream() {
     session.cookie = None;
     let response = http::request(broker.address, &request(&session, Transport::Streaming)).await;
     assert_eq!(response.status, 409, "{response:?}");
+}
+
+#[tokio::test]
+async fn p150_a_lazy_message_waits_for_its_time_and_goes_along_with_others() {
+    let broker = Broker::with(|config| {
+        streams(config);
+        for (pattern, lazy) in [("/soon", 300), ("/late", 60_000)] {
+            config.session.max_lazy_timeout = Duration::from_secs(60);
+            let (pattern, lazy) = (pattern.into(), Some(Duration::from_millis(lazy)));
+            config.channels.push(ChannelRule { pattern, lazy, ..ChannelRule::default() });
+        }
+    })
+    .await;
+    let mut session = Polling::subscribed(broker.address, "/*").await;
+    let mut stream = open(&session, Transport::Streaming).await;
+    stream.opened().await;
+    session.publish("/soon", 1).await;
+    assert_eq!(stream.messages(1).await, [delivery("/soon", 1)]);
+    session.publish("/late", 2).await;
+    session.publish("/now", 3).await;
+    assert_eq!(stream.messages(2).await, [delivery("/late", 2), delivery("/now", 3)]);
 }

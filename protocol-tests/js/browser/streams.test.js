@@ -75,8 +75,12 @@ check("p138 an EventSource that was cut comes again by itself, and nothing is lo
   await stream.evaluate(() => window.open.eventsource());
   await publisher.publish(name, 1);
   await stream.waitForFunction(() => window.inbox.length === 1);
-  // A poll takes over, so the server ends the stream; the browser opens it again after `retry`.
-  await stream.evaluate(() => window.post({ channel: "/meta/connect", connectionType: "long-polling", advice: { timeout: 0 } }));
+  // A poll takes over, so the server ends the stream; the browser opens it again after `retry`. The
+  // first connect of a session does not, whatever its type.
+  const poll = { channel: "/meta/connect", connectionType: "long-polling", advice: { timeout: 0 } };
+  const first = await stream.evaluate((poll) => window.post(poll), poll);
+  assert.equal(first[0].advice.interval, 2000);
+  await stream.evaluate((poll) => window.post(poll), poll);
   for (const n of [2, 3, 4]) await publisher.publish(name, n);
   await stream.waitForFunction(() => window.opened === 2);
   await publisher.publish(name, 5);
