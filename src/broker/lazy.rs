@@ -18,6 +18,8 @@ use super::{Broker, deliver::Wakes, session::SessionId};
 
 /// Period of [`Broker::wake_lazy`]: a lazy message is at most this much late.
 pub const LAZY_TICK: Duration = Duration::from_millis(50);
+/// Later than every time.
+const NEVER: u64 = u64::MAX;
 
 /// What a session answers when its time has come.
 #[derive(Debug, Default)]
@@ -29,14 +31,14 @@ pub(super) struct LazyDue {
 }
 
 /// Whether what waits in one queue may go on waiting. Times are the broker's milliseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Patience {
     /// What waits is to be delivered at once, lazy messages along with the others.
     hurry: bool,
     /// When the lazy messages are due.
-    due: Option<u64>,
+    due: u64,
     /// When the session will be asked.
-    asked: Option<u64>,
+    asked: u64,
 }
 
 impl Patience {
@@ -50,27 +52,27 @@ impl Patience {
         if self.hurry {
             return None;
         }
-        self.due = Some(self.due.map_or(until, |due| due.min(until)));
-        if self.asked.is_some_and(|asked| asked <= until) {
+        self.due = self.due.min(until);
+        if self.asked <= until {
             return None;
         }
-        self.asked = Some(until);
-        self.asked
+        self.asked = until;
+        Some(until)
     }
 
     /// Messages have left the queue for a carrier. The rest, if any, follows them.
-    pub(super) fn taken(&mut self, is_rest: bool) {
+    pub(super) const fn taken(&mut self, is_rest: bool) {
         self.hurry = is_rest;
-        self.due = None;
+        self.due = NEVER;
     }
 
     /// What waits must not wait any longer, because a carrier failed to write it.
-    pub(super) fn lose(&mut self) {
+    pub(super) const fn lose(&mut self) {
         self.hurry = true;
     }
 
     /// Nothing waits any more.
-    pub(super) fn calm(&mut self) {
+    pub(super) const fn calm(&mut self) {
         self.hurry = false;
     }
 
@@ -80,15 +82,21 @@ impl Patience {
 
     /// The session is asked. Returns when it wants to be asked again; what waits may be due now.
     pub(super) fn ask(&mut self, now: u64) -> Option<u64> {
-        if self.asked.is_none_or(|asked| asked > now) {
+        if self.asked > now {
             // An entry of the past: the session stands elsewhere, or nowhere.
             return None;
         }
-        self.asked = self.due.filter(|due| *due > now);
-        if self.due.is_some_and(|due| due <= now) {
-            (self.hurry, self.due) = (true, None);
+        if self.due <= now {
+            (self.hurry, self.due) = (true, NEVER);
         }
-        self.asked
+        self.asked = self.due;
+        Some(self.due).filter(|due| *due != NEVER)
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { hurry: false, due: NEVER, asked: NEVER }
     }
 }
 

@@ -87,7 +87,7 @@ impl World {
             assert!(owner || collected, "a carrier sleeps on after its end");
             let (out, request) = busy[task.reader];
             let held_off = request && !task.is_socket() && !session.is_deliver_only();
-            let waits = session.queued() == 0 || out || held_off || collected;
+            let waits = !session.is_due() || out || held_off || collected;
             assert!(waits, "a wake-up was lost: {} messages wait", session.queued());
         }
     }

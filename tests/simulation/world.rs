@@ -29,11 +29,16 @@ const PAUSE_MS: u64 = 5_000;
 /// The usual hold of a connect; some are held longer than a session lives without one.
 pub(crate) const HOLD_MS: u64 = 3_000;
 
+/// How long messages of `/lazy` wait for others.
+const LAZY_MS: u64 = 1_000;
+
 /// Channels that are published to; those below `/old` and `/new` may lose messages.
-const CHANNELS: [&str; 7] = ["/a", "/a/b", "/a/b/c", "/b", "/old/x", "/new/x", "/new/y"];
+const CHANNELS: [&str; 8] = ["/a", "/a/b", "/a/b/c", "/b", "/old/x", "/new/x", "/new/y", "/lazy"];
 /// Names that are subscribed to.
-const NAMES: [&str; 11] =
-    ["/a", "/a/b", "/a/*", "/a/**", "/a/b/*", "/b", "/*", "/**", "/old/x", "/new/*", "/none"];
+const NAMES: [&str; 12] = [
+    "/a", "/a/b", "/a/*", "/a/**", "/a/b/*", "/b", "/*", "/**", "/old/x", "/new/*", "/none",
+    "/lazy",
+];
 
 /// A client: what it believes, and until when it is silent.
 #[derive(Default)]
@@ -134,6 +139,7 @@ impl World {
             self.tick();
         }
         self.now = until;
+        self.broker.wake_lazy(self.instant());
     }
 
     /// The whole process stands still, then wakes; a message may come before the first tick.
@@ -327,8 +333,12 @@ fn config(random: &mut Random) -> Config {
         queue_policy: Some(policy),
         ..ChannelRule::default()
     };
-    config.channels =
-        vec![rule("/old/**", QueuePolicy::DropOldest), rule("/new/**", QueuePolicy::Latest)];
+    let lazy = Some(Duration::from_millis(LAZY_MS));
+    config.channels = vec![
+        rule("/old/**", QueuePolicy::DropOldest),
+        rule("/new/**", QueuePolicy::Latest),
+        ChannelRule { lazy, ..rule("/lazy", QueuePolicy::Disconnect) },
+    ];
     config
 }
 

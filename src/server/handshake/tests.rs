@@ -1,5 +1,5 @@
 //! What a new session is told when messages wait for it already. Over the wire nothing can wait so
-//! early: only the program around the broker can subscribe a session before its client knows it.
+//! early: nobody knows the session yet.
 
 use std::net::Ipv4Addr;
 
