@@ -1,7 +1,7 @@
 //! The broker: who is connected, who subscribes to what, and which message waits for whom.
 //!
 //! Everything here is plain synchronous code. It takes `now` as an argument, never waits, never reads
-//! a clock or a random source, and knows no transport: bytes have become [`Frame`]s before they come
+//! a clock or a random source, and knows no transport: bytes have become frames before they come
 //! in, and leave as [`Batch`]es that a transport writes. That is what lets `tests/simulation.rs` run
 //! thousands of seeded histories against it.
 //!
@@ -13,6 +13,7 @@
 
 mod ack;
 mod activity;
+mod batch;
 mod browser;
 mod deliver;
 mod expiry;
@@ -38,13 +39,14 @@ use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
 pub use self::{
+    batch::Batch,
     browser::BrowserId,
     deliver::{Delivery, Progress, Wakes},
     expiry::TICK,
     holds::HoldSlot,
     lazy::LAZY_TICK,
     limits::{Cause, Counters, Ended},
-    mailbox::{Batch, Carrier, Generation, Ready, Take},
+    mailbox::{Carrier, Generation, Ready, Take},
     payload::Payload,
     publish::Published,
     reach::Reach,

@@ -1,20 +1,19 @@
 //! The queue of one session between its connections.
 //!
-//! Order is first in, first out. A carrier takes a [`Batch`]; what it has not written when the batch
-//! is dropped returns to the front, so a dying connection loses nothing. While a batch is out nobody
-//! takes another, so a newer carrier never overtakes an older one. A session that acknowledges keeps
-//! what it sent in its [`AckWindow`] instead, and sends it again until it is acknowledged. Knows no
-//! transport and reads no clock.
+//! Order is first in, first out. A carrier takes a [`Batch`](super::Batch); what it has not written
+//! when the batch is dropped returns to the front, so a dying connection loses nothing. While a batch
+//! is out nobody takes another, so a newer carrier never overtakes an older one. A session that
+//! acknowledges keeps what it sent in its [`AckWindow`] instead, and sends it again until it is
+//! acknowledged. Knows no transport and reads no clock.
 //! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
 //! drains messages into dead connections where this does not.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker};
+use std::{collections::VecDeque, task::Waker};
 
 use super::{
     ack::AckWindow,
     lazy::{LazyDue, Patience},
     limits::Cause,
-    session::Session,
 };
 use crate::{bayeux::Frame, config::QueuePolicy};
 
@@ -448,51 +447,6 @@ impl Mailbox {
                 self.queue_bytes -= gone.bytes();
             }
         }
-    }
-}
-
-/// Frames in a carrier's hands. Dropped before they are all written, the rest returns to the front
-/// of the queue, unless its session keeps them until they are acknowledged.
-#[derive(Debug)]
-pub struct Batch {
-    /// Where unwritten frames return to; `None`: their session has kept them.
-    session: Option<Arc<Session>>,
-    frames: Vec<Frame>,
-    written: usize,
-}
-
-impl Batch {
-    pub(super) const fn new(session: Arc<Session>, frames: Vec<Frame>) -> Self {
-        Self { session: Some(session), frames, written: 0 }
-    }
-
-    /// Frames that their session keeps until they are acknowledged.
-    pub(super) const fn kept(frames: Vec<Frame>) -> Self {
-        Self { session: None, frames, written: 0 }
-    }
-
-    /// All frames of the batch, oldest first.
-    #[must_use]
-    pub fn frames(&self) -> &[Frame] {
-        &self.frames
-    }
-
-    /// The frames, and the count of those wholly written, which a writer moves on.
-    pub fn progress(&mut self) -> (&[Frame], &mut usize) {
-        (&self.frames, &mut self.written)
-    }
-
-    /// Declares every frame written.
-    pub fn settle(&mut self) {
-        self.written = self.frames.len();
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        let Some(session) = &self.session else { return };
-        let written = self.written.min(self.frames.len());
-        session.settle(written, self.frames.split_off(written));
     }
 }
 

@@ -20,10 +20,11 @@ use uuid::Uuid;
 
 use super::{
     activity::LastActive,
+    batch::Batch,
     browser::BrowserId,
     lazy::LazyDue,
     limits::{Cause, Counters},
-    mailbox::{Batch, Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
+    mailbox::{Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
     settings::Settings,
     sid::Sid,
     topic::{Subscriber, Topic},
