@@ -13,6 +13,7 @@ use std::{
     task::Poll,
 };
 
+use bytes::Bytes;
 use hyper::{
     Request, Response, Version, body::Incoming, header::CONNECTION, server::conn::http1,
     service::service_fn,
@@ -148,7 +149,8 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
             http.heads.response_done();
             let parts = connection.into_parts()?;
             let mut stream = parts.io.into_inner();
-            stream.unread(parts.read_buf);
+            // A copy: even an empty `read_buf` keeps hyper's whole buffer alive.
+            stream.unread(Bytes::copy_from_slice(&parts.read_buf));
             // A client that sent this request before it had read the last response: what hyper still
             // had to write is gone with it, so the connection is of no further use.
             return (!stream.is_write_pending()).then_some((stream, held));

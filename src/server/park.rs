@@ -25,9 +25,11 @@ use super::{
     listen::Timed,
     route::Held,
 };
+use crate::broker::{Generation, Ready, Session};
 
 /// Holds a connect and answers it. Returns the stream for its next request, if there is to be one.
 pub(super) async fn answer(app: &App, mut stream: Timed, held: Box<Held>) -> Option<Timed> {
+    let (session, generation) = held.carries();
     let response = select! {
         response = held.respond(app) => response,
         // Nobody is left to answer. What waits stays in the queue (protocol.md 56, 93).
@@ -35,7 +37,13 @@ pub(super) async fn answer(app: &App, mut stream: Timed, held: Box<Held>) -> Opt
         () = app.drain.ended() => return None,
     };
     let goes_on = !app.drain.has_begun();
-    match write(&mut stream, response, goes_on).await {
+    let written = select! {
+        biased;
+        written = write(&mut stream, response, goes_on) => written,
+        // A newer carrier waits for the deliveries of this response, which is stuck.
+        () = taken_over(&session, generation) => return None,
+    };
+    match written {
         Ok(()) if goes_on => Some(stream),
         Ok(()) => {
             // The response is written; a failed farewell harms nobody.
@@ -53,6 +61,12 @@ pub(super) async fn answer(app: &App, mut stream: Timed, held: Box<Held>) -> Opt
 /// where they are, and from then on its end is not seen before the response is written.
 async fn client_left(stream: &Timed) {
     if stream.peek().await.is_ok_and(|bytes| bytes > 0) {
+        pending::<()>().await;
+    }
+}
+
+async fn taken_over(session: &Session, generation: Generation) {
+    if session.signal(generation).await != Ready::Superseded {
         pending::<()>().await;
     }
 }

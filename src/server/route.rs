@@ -30,7 +30,10 @@ use super::{
     publish, report, streaming,
     websocket::upgrade,
 };
-use crate::config::Transport;
+use crate::{
+    broker::{Generation, Session},
+    config::Transport,
+};
 
 /// Where a request has led.
 pub(super) enum Routed {
@@ -49,6 +52,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// The session that waits, and its right to deliver.
+    pub(super) fn carries(&self) -> (Arc<Session>, Generation) {
+        (Arc::clone(self.connect.session()), self.connect.generation())
+    }
+
     /// Waits for something to answer with.
     pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
         let release = self.poller.wait(app, &self.connect).await;

@@ -301,7 +301,11 @@ impl Connection {
     async fn deliver(&mut self, batch: Option<Batch>) -> Result<usize, End> {
         let Some(mut batch) = batch else { return Ok(0) };
         let (frames, written) = batch.progress();
-        let sent = self.socket.send_frames(frames, written).await;
+        let sent = select! {
+            biased;
+            sent = self.socket.send_frames(frames, written) => sent,
+            () = taken_over(self.binding.as_ref()) => return Err(End::Lost),
+        };
         sent.map_err(|error| self.lost(&error))?;
         Ok(batch.frames().len())
     }
@@ -455,6 +459,17 @@ impl From<SendError> for End {
     fn from(_: SendError) -> Self {
         Self::Lost
     }
+}
+
+/// Waits until another carrier delivers for the session. A write that is stuck then is given up,
+/// because its batch keeps the newer carrier waiting.
+async fn taken_over(binding: Option<&Binding>) {
+    if let Some(Binding { session, generation: Some(generation) }) = binding
+        && session.signal(*generation).await == Ready::Superseded
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Waits for the session of a connection; for ever if there is nothing to wait for.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use protocol_tests::{
-    bayeux::{Polling, Socket, connect_now, deliveries, publish},
+    bayeux::{Polling, Socket, connect, connect_now, deliveries, publish},
     broker::Broker,
     deadline::within,
     http::Connection,
@@ -30,7 +30,7 @@ async fn roomy(write_timeout_ms: u64) -> Broker {
     Broker::with(|config| {
         config.session.queue.max_bytes = 64 << 20;
         config.session.queue.max_messages = 10_000;
-        config.limits.message_size = 1 << 20;
+        config.limits.message_size = 16 << 20;
         config.limits.write_timeout = Duration::from_millis(write_timeout_ms);
     })
     .await
@@ -177,6 +177,45 @@ async fn a_reader_that_stops_is_given_up_and_loses_nothing() {
     assert!(!received.is_empty() && rest.len() > COUNT as usize / 4, "the kernel took part of it");
     println!("read {} frames in the end, {} came back", received.len(), rest.len());
     assert_eq!([received, rest].concat(), Vec::from_iter(0..COUNT));
+}
+
+/// The new carrier used to wait for the old one's write timeout. Found in review.
+#[tokio::test]
+async fn a_stuck_socket_gives_way_to_a_newer_carrier_at_once() {
+    let broker = roomy(60_000).await;
+    let mut session = Polling::subscribed(broker.address, "/a").await;
+    fill(&broker).await;
+    let mut stuck = narrow(&broker, &session).await;
+    let mut read = vec![0; BYTES];
+    within(Duration::from_secs(5), "a frame", stuck.read_exact(&mut read)).await.expect("a frame");
+    let rest = within(Duration::from_secs(20), "the rest", rest(&mut session)).await;
+    assert_eq!(rest, Vec::from_iter(rest[0]..COUNT), "in order, and without a hole to the end");
+}
+
+/// The same for a poll whose held response is stuck.
+#[tokio::test]
+async fn a_stuck_response_gives_way_to_a_newer_connect_at_once() {
+    let broker = roomy(60_000).await;
+    let mut session = Polling::subscribed(broker.address, "/a").await;
+    let mut connection = Connection::open_narrow(broker.address).await;
+    connection.send(session.request(json!([connect("3")])).bytes()).await;
+    connection.quiet().await;
+    // One burst that the kernel cannot take whole, in a single response.
+    let mut publisher = Polling::connected(broker.address).await;
+    let padding = "x".repeat(90_000);
+    let batch: Value = (0..100).map(|n| publish("p", "/a", json!([n, padding]))).collect();
+    publisher.send(batch).await;
+    let (mut stuck, _) = connection.into_parts();
+    let mut read = vec![0; BYTES];
+    within(Duration::from_secs(5), "a part", stuck.read_exact(&mut read)).await.expect("a part");
+    let mut numbers = Vec::new();
+    let all = async {
+        while numbers.last() != Some(&99) {
+            numbers.extend(deliveries(&session.fetch().await).iter().map(number));
+        }
+    };
+    within(Duration::from_secs(20), "the burst", all).await;
+    assert_eq!(numbers, Vec::from_iter(0..100), "half a response counts for nothing");
 }
 
 /// Whether the stream ends with the reply to the connect, which comes after all deliveries.
