@@ -4,8 +4,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
-    net::TcpListener,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
@@ -243,6 +243,16 @@ impl Broker {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
+    /// The log up to the first line that has `text` in it.
+    fn log_until(&mut self, text: &str) -> String {
+        let mut log = String::new();
+        let mut err = BufReader::new(self.0.stderr.as_mut().unwrap());
+        while !log.contains(text) {
+            assert!(err.read_line(&mut log).unwrap() > 0, "the log ends early: {log}");
+        }
+        log
+    }
+
     fn wait(mut self) -> Outcome {
         let (mut out, mut err) = (String::new(), String::new());
         self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
@@ -287,4 +297,80 @@ fn a_second_signal_aborts() {
     let outcome = broker.wait();
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.err.contains("second signal"), "{outcome:?}");
+}
+
+/// The status of a publish with a key.
+fn publish_status(banner: &str, key: &str) -> String {
+    let address = banner.split("bayeux   http://").nth(1).unwrap().split(' ').next().unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "POST /api/v1/publish/a HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\n\
+         Content-Length: 1\r\nConnection: close\r\n\r\n1"
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    response.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_generated_key_is_a_secret_and_the_lines_of_a_configuration() {
+    let folder = Folder::new("key_gen");
+    let generate = ["key", "gen", "--id", "orders", "--role", "publish", "--channels", "/a/**,/b"];
+    let outcome = folder.run(&generate);
+    let (first, lines) = outcome.out.split_once("\n\n").unwrap();
+    let secret = first.strip_prefix("secret, shown this once: ").unwrap();
+    assert_eq!((outcome.code, secret.len(), lines.contains(secret)), (Some(0), 43, false));
+    assert!(lines.contains("channels = [\"/a/**\", \"/b\"]"), "{lines}");
+    let folder = folder.with("bayeuxd.toml", lines);
+    assert_eq!(folder.run(&["config", "check"]).code, Some(0));
+    folder
+        .run(&["key", "gen", "--id", "a", "--role", "publish", "--channels", "/meta/x"])
+        .assert_refused(
+            2,
+            "bayeuxd: auth.keys 'a': \"/meta/x\" is no broadcast channel, which is what keys \
+             publish to\n",
+        );
+    assert_eq!(folder.run(&["key", "gen", "--id", "a", "--role", "publish"]).code, Some(2));
+}
+
+#[test]
+fn a_broker_without_keys_makes_one_and_keeps_it_for_its_user() {
+    let folder = Folder::new("local_key");
+    let set = ["--set", "api.key_file=publish.key"];
+    let (broker, banner) = Broker::start(&folder, &set);
+    assert!(banner.contains("/api/v1/publish   key in publish.key\n"), "{banner}");
+    let key = fs::read_to_string(folder.0.join("publish.key")).unwrap();
+    let key = key.trim();
+    assert!(!banner.contains(key), "a pipe may be a log: {banner}");
+    assert_eq!(publish_status(&banner, key), "200");
+    assert_eq!(publish_status(&banner, "wrong"), "401");
+    broker.signal("-TERM");
+    assert_eq!(broker.wait().code, Some(0));
+    let (_again, banner) = Broker::start(&folder, &set);
+    assert_eq!(publish_status(&banner, key), "200");
+}
+
+#[test]
+fn a_hangup_replaces_keys_and_names_what_needs_a_restart() {
+    const FIRST: &str = "the-first-of-two-secrets";
+    const SECOND: &str = "the-second-of-two-secrets";
+    let file = "[[auth.keys]]\nid = \"a\"\nsecret_file = \"a.key\"\nchannels = [\"/a\"]\n";
+    let folder = Folder::new("hangup").with("bayeuxd.toml", file).with("a.key", FIRST);
+    let (mut broker, banner) = Broker::start(&folder, &[]);
+    assert_eq!(publish_status(&banner, FIRST), "200");
+    let folder = folder
+        .with("a.key", SECOND)
+        .with("bayeuxd.toml", &format!("{file}[session]\ntimeout = \"20s\"\n"));
+    broker.signal("-HUP");
+    let log = broker.log_until("needs a restart");
+    assert!(log.contains("reloaded: auth.keys") && log.contains("session.timeout"), "{log}");
+    assert_eq!(publish_status(&banner, FIRST), "401");
+    assert_eq!(publish_status(&banner, SECOND), "200");
+    // A mistake changes nothing.
+    let _folder = folder.with("bayeuxd.toml", "[session]\ntimeout = 1\n");
+    broker.signal("-HUP");
+    let log = broker.log_until("not reloaded");
+    assert!(log.contains("session.timeout = 1"), "{log}");
+    assert_eq!(publish_status(&banner, SECOND), "200");
 }

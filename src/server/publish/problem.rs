@@ -246,4 +246,14 @@ mod tests {
         let codes: Vec<_> = all.iter().map(|p| (p.code(), p.status().as_u16())).collect();
         assert_eq!(codes, Problem::CODES);
     }
+
+    #[test]
+    fn the_page_for_users_lists_every_code_with_its_status() {
+        let page = include_str!("../../../docs/publishing.md");
+        for (code, status) in Problem::CODES {
+            let quoted = format!("`{code}`");
+            let row = page.lines().find(|line| line.starts_with('|') && line.contains(&quoted));
+            assert!(row.is_some_and(|row| row.contains(&status.to_string())), "{code} {row:?}");
+        }
+    }
 }
