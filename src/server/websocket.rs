@@ -1,4 +1,4 @@
-//! Bayeux over one WebSocket, or another [`Link`].
+//! Bayeux over one WebSocket, or another `Link`.
 //!
 //! One task per connection does everything: reads a frame, has it dispatched, writes the replies,
 //! and between frames writes what its session's mailbox holds. It speaks for one session at a time.
