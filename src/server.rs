@@ -36,7 +36,7 @@ pub mod pace;
 pub mod websocket;
 
 use std::{
-    future::Future,
+    future::{Future, pending},
     net::{SocketAddr, TcpListener as StdListener},
     path::Path,
     pin::pin,
@@ -50,6 +50,7 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
+use tracing::{error, warn};
 
 use self::{
     app::App,
@@ -253,7 +254,11 @@ impl Server {
         let mut abort = pin!(abort);
         let mut began = None;
         let drained = async {
-            shutdown.await;
+            select! {
+                () = shutdown => {}
+                () = one_died(&mut accepting) => {}
+                () = one_died(&mut service) => {}
+            }
             began = Some(clock::now());
             stop(&app, accepting, &connections).await;
         };
@@ -292,6 +297,15 @@ impl Reloader {
     }
 }
 
+/// Waits until one of the tasks that serve for ever has ended all the same: a bug of ours, after
+/// which nobody would accept or expire any more. Stopping lets a supervisor start a whole broker.
+async fn one_died(tasks: &mut JoinSet<()>) {
+    match tasks.join_next().await {
+        Some(ended) => error!(event = "error", panicked = ended.is_err(), "a service task ended"),
+        None => pending().await,
+    }
+}
+
 /// The steps of a graceful stop (architecture.md 8).
 async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connections) {
     app.drain.announce();
@@ -301,7 +315,7 @@ async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connecti
     app.tasks.close();
     let gone = timeout(app.config.server.drain_timeout, app.tasks.wait()).await;
     if gone.is_err() {
-        tracing::warn!(open = connections.open(), key = "server.drain_timeout", "drain timed out");
+        warn!(open = connections.open(), key = "server.drain_timeout", "drain timed out");
     }
 }
 
@@ -328,3 +342,16 @@ async fn wake_lazy(app: Arc<App>) {
 
 /// Connections that the admin listener takes at once.
 const ADMIN_CONNECTIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_dies_is_noticed() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pending());
+        tasks.spawn(async { panic!("a bug") });
+        timeout(Duration::from_secs(5), one_died(&mut tasks)).await.expect("it is noticed");
+    }
+}
