@@ -93,6 +93,8 @@ check("p138 npm faye without WebSocket works over its EventSource", async (bench
   const faye = await tab(bench, await visitor(bench, browser), `${own()}/streams.html`);
   await faye.addScriptTag({ path: FAYE });
   const name = channel("faye");
+  const opened = faye.waitForResponse((response) =>
+    response.headers()["content-type"]?.startsWith("text/event-stream"));
   await faye.evaluate(async ([url, name]) => {
     window.inbox = [];
     window.sent = [];
@@ -102,6 +104,8 @@ check("p138 npm faye without WebSocket works over its EventSource", async (bench
     await client.subscribe(name, (data) => window.inbox.push(data));
   }, [`${own()}/faye`, name]);
   const publisher = await Publisher.open(broker.url());
+  // Until the stream is open Faye polls, and what a poll brings may be overtaken by the stream.
+  await opened;
   for (const n of numbers(50)) await publisher.publish(name, { n, text: TEXT });
   await pause(6000);
   await faye.evaluate((name) => window.client.publish(name, { n: 50, text: "own" }), name);
