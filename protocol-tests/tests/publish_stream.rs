@@ -208,6 +208,38 @@ async fn a_stream_waits_for_its_rate_instead_of_failing() {
 }
 
 #[tokio::test]
+async fn results_do_not_wait_for_lines_that_wait_for_their_rate() {
+    let broker = broker_with(|config| config.api.messages_per_second = 2).await;
+    let Stream { mut lines, mut results } = Stream::open(&broker).await;
+    // One chunk: the lines after the second have no place yet.
+    lines.send(&"{\"channel\":\"/a\",\"data\":1}\n".repeat(20)).await;
+    for _ in 0..2 {
+        let known = within(Duration::from_secs(2), "a result that is known", results.next());
+        assert_eq!(known.await, Some(reached(0)));
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_broker_ends_a_stream_whose_lines_wait_for_their_rate() {
+    let mut broker = broker_with(|config| config.api.messages_per_second = 5).await;
+    let Stream { mut lines, mut results } = Stream::open(&broker).await;
+    lines.send(&"{\"channel\":\"/a\",\"data\":1}\n".repeat(40)).await;
+    assert_eq!(results.next().await, Some(reached(0)));
+    broker.drain();
+    let mut count = 0;
+    let last = loop {
+        let result = results.next().await.unwrap();
+        if result["ok"] == json!(false) {
+            break result;
+        }
+        count += 1;
+    };
+    assert_eq!(last["error"]["code"], json!("draining"), "{last}");
+    assert!(count < 30, "{count} lines were published after the stop began");
+    assert_eq!(results.next().await, None);
+}
+
+#[tokio::test]
 async fn a_client_that_reads_no_results_is_not_read_from() {
     let broker = broker_with(|config| config.api.messages_per_second = 10_000_000).await;
     let Stream { mut lines, results } = Stream::open(&broker).await;

@@ -1,10 +1,9 @@
 //! One message of the API: its checks, its way to the subscribers, its receipt.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::time::sleep;
 
 use super::{
     Api, Caller,
@@ -81,17 +80,6 @@ impl Publisher {
     pub(super) async fn publish(&self, entry: &Entry<'_>, wakes: &mut Wakes) -> Outcome {
         let checked = self.check(entry)?;
         self.api().admit(&self.principal, now()).map_err(Problem::RateLimited)?;
-        self.send(checked, wakes).await
-    }
-
-    /// Publishes a message when its key has a place for it: a stream waits instead of failing.
-    pub(super) async fn publish_in_turn(&self, entry: &Entry<'_>, wakes: &mut Wakes) -> Outcome {
-        let checked = self.check(entry)?;
-        while let Err(pause) = self.api().admit(&self.principal, now()) {
-            wakes.fire();
-            // Timers count in milliseconds; shorter pauses would be a busy loop.
-            sleep(pause.max(Duration::from_millis(1))).await;
-        }
         self.send(checked, wakes).await
     }
 

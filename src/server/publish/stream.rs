@@ -20,7 +20,13 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{answer, idempotency::Outcome, message::Publisher, problem::Problem, request};
+use super::{
+    answer,
+    idempotency::Outcome,
+    message::{Entry, Publisher},
+    problem::Problem,
+    request,
+};
 use crate::{
     broker::Wakes,
     server::{
@@ -91,7 +97,7 @@ impl Stream {
             let flush_at = self.flush_at;
             let frame = select! {
                 biased;
-                () = drain.as_mut() => return self.fail(Problem::Draining).await,
+                () = drain.as_mut() => return Err(self.fail(Problem::Draining)),
                 () = self.results.closed() => return Err(Ended),
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
                     self.flush().await?;
@@ -132,7 +138,7 @@ impl Stream {
         self.unread.extend_from_slice(rest);
         if self.unread.len() > self.line_bytes_max() {
             self.line += 1;
-            return self.fail(self.too_long()).await;
+            return Err(self.fail(self.too_long()));
         }
         Ok(())
     }
@@ -144,10 +150,11 @@ impl Stream {
             return Ok(());
         }
         if line.len() > self.line_bytes_max() {
-            return self.fail(self.too_long()).await;
+            return Err(self.fail(self.too_long()));
         }
-        let outcome = match request::one(line, None, &self.publisher.caller.app.api.limits) {
-            Ok(entry) => self.publisher.publish_in_turn(&entry, wakes).await,
+        let app = self.publisher.caller.app.clone();
+        let outcome = match request::one(line, None, &app.api.limits) {
+            Ok(entry) => self.publish_in_turn(&entry, wakes).await?,
             Err(problem) => Err(problem),
         };
         if let Err(problem) = &outcome {
@@ -161,6 +168,33 @@ impl Stream {
         Ok(())
     }
 
+    /// Publishes a message when its key has a place for it: a stream waits instead of failing.
+    ///
+    /// Lines that came in one piece may wait for long, so what is known is told meanwhile, and the end
+    /// of the broker ends the stream here too.
+    async fn publish_in_turn(
+        &mut self,
+        entry: &Entry<'_>,
+        wakes: &mut Wakes,
+    ) -> Result<Outcome, Ended> {
+        loop {
+            if self.publisher.caller.app.drain.is_begun() {
+                return Err(self.fail(Problem::Draining));
+            }
+            let pause = match self.publisher.publish(entry, wakes).await {
+                Err(Problem::RateLimited(pause)) => pause,
+                outcome => return Ok(outcome),
+            };
+            wakes.fire();
+            // Timers count in milliseconds; shorter pauses would be a busy loop.
+            let again = Instant::now() + pause.max(Duration::from_millis(1));
+            if self.flush_at.is_some_and(|flush_at| flush_at < again) {
+                self.flush().await?;
+            }
+            sleep_until(again).await;
+        }
+    }
+
     fn tell(&mut self, outcome: &Outcome) {
         answer::write_line(&mut self.unsent, outcome, self.line);
         self.unsent_results += 1;
@@ -168,10 +202,10 @@ impl Stream {
     }
 
     /// Says why the stream ends here.
-    async fn fail(&mut self, problem: Problem) -> Result<(), Ended> {
+    fn fail(&mut self, problem: Problem) -> Ended {
         self.publisher.caller.log(&problem);
         self.tell(&Err(problem));
-        Err(Ended)
+        Ended
     }
 
     /// Hands over what is to be sent; waits while the client does not read.
