@@ -374,3 +374,16 @@ fn a_hangup_replaces_keys_and_names_what_needs_a_restart() {
     assert!(log.contains("session.timeout = 1"), "{log}");
     assert_eq!(publish_status(&banner, SECOND), "200");
 }
+
+#[test]
+fn a_hangup_keeps_the_local_key_when_its_file_is_of_no_use_any_more() {
+    let folder = Folder::new("local_key_hangup");
+    let (mut broker, banner) = Broker::start(&folder, &["--set", "api.key_file=publish.key"]);
+    let file = folder.0.join("publish.key");
+    let key = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    broker.signal("-HUP");
+    let log = broker.log_until("reloaded: auth.keys");
+    assert!(log.contains("holds no key"), "{log}");
+    assert_eq!(publish_status(&banner, key.trim()), "200");
+}

@@ -29,12 +29,13 @@ pub(super) struct PublishKey {
 
 impl PublishKey {
     /// Makes sure that somebody may publish: `None` if keys are configured, the listener is public or
-    /// there is no API.
+    /// there is no API. `before` is the key in force, which stays if its file is of no use any more:
+    /// nobody would know another one.
     ///
     /// # Errors
     ///
     /// Unusable keys, or a system without random bytes.
-    pub(super) fn of(config: &Config) -> Result<Option<Self>, Failure> {
+    pub(super) fn of(config: &Config, before: Option<&Self>) -> Result<Option<Self>, Failure> {
         let keyring = Keyring::new(&config.auth.keys, name_limits(config))
             .map_err(|error| Failure::Configuration(vec![error.to_string()]))?;
         if !config.api.enabled || !config.server.loopback_only() || keyring.has_publisher() {
@@ -50,7 +51,9 @@ impl PublishKey {
                 if !matches!(error, LocalKeyError::NoFolder) {
                     warn!(%error, key = "api.key_file", "the publish key ends with this process");
                 }
-                Self { secret: Secret::from_bytes(random), path: None }
+                let secret =
+                    before.map_or_else(|| Secret::from_bytes(random), |known| known.secret.clone());
+                Self { secret, path: None }
             }
         }))
     }

@@ -11,14 +11,21 @@ use tracing::{error, info, warn};
 
 use super::{Failure, publish_key::PublishKey};
 
-/// Puts `again` into force in a server that was started with `started`.
+/// Puts `again` into force in a server that was started with `started` and perhaps a key of its own.
 ///
 /// # Errors
 ///
 /// Keys that cannot be used: nothing has changed then.
-pub(super) fn reload(started: &Config, again: Loaded, reloader: &Reloader) -> Result<(), Failure> {
+pub(super) fn reload(
+    started: &Config,
+    local: Option<&PublishKey>,
+    again: Loaded,
+    reloader: &Reloader,
+) -> Result<(), Failure> {
     let mut keys = again.config.auth.keys.clone();
-    if let Some(local) = PublishKey::of(&again.config)? {
+    // Listeners and `[api]` stay as they were started, so they decide whether a key is made.
+    let config = Config { auth: again.config.auth.clone(), ..started.clone() };
+    if let Some(local) = PublishKey::of(&config, local)? {
         keys.push(local.entry());
     }
     let bad = |error: bayeuxd::auth::BadKey| Failure::Configuration(vec![error.to_string()]);

@@ -107,7 +107,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     let mut hangup = signals::hangup().map_err(failed)?;
     let started = loaded.config.clone();
     let mut config = loaded.config;
-    let key = PublishKey::of(&config)?;
+    let key = PublishKey::of(&config, None)?;
     config.auth.keys.extend(key.as_ref().map(PublishKey::entry));
     let static_dir = options.static_dir.as_deref();
     let mut server = Server::bind(config.clone()).await.map_err(start_failed)?;
@@ -133,7 +133,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     let reloading = async {
         while hangup.recv().await.is_some() {
             let reloaded = load::load(options.config.as_deref(), &options.flags())
-                .and_then(|again| reload::reload(&started, again, &reloader));
+                .and_then(|again| reload::reload(&started, key.as_ref(), again, &reloader));
             if let Err(failure) = reloaded {
                 reload::report(&failure);
             }
