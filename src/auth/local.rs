@@ -94,7 +94,9 @@ impl LocalKey {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let secret = Secret::from_bytes(random);
-        let draft = path.with_extension(format!("{}.new", std::process::id()));
+        // Named after the key: in containers every process has the same id, and after a crash the draft
+        // of the last one would be in the way for ever.
+        let draft = path.with_extension(format!("{:.8}.new", secret.digest().to_string()));
         let mut options = OpenOptions::new();
         let mut file =
             options.write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
@@ -133,6 +135,16 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "").unwrap();
         assert!(matches!(LocalKey::read(&path), Err(LocalKeyError::NoKey(_))));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_draft_that_a_crash_left_behind_is_not_in_the_way() {
+        let folder = env::temp_dir().join(format!("bayeuxd-draft-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("publish.key");
+        fs::write(path.with_extension(format!("{}.new", std::process::id())), "").unwrap();
+        LocalKey::read_or_make(&path, [1; 32]).unwrap();
         fs::remove_dir_all(folder).unwrap();
     }
 }
