@@ -1,5 +1,7 @@
 //! Callback-polling (JSONP): protocol.md section 10.
 
+use std::time::Duration;
+
 use protocol_tests::{
     bayeux::{Polling, connect, connect_now, connected, delivery, handshake, publish, subscribe},
     broker::Broker,
@@ -157,4 +159,21 @@ async fn p097_a_held_connect_is_released_by_a_message() {
     held.quiet().await;
     Polling::connected(broker.address).await.publish("/a", 1).await;
     assert_eq!(argument(&held.response().await, "cb"), [delivery("/a", 1), connected("4", 20_000)]);
+}
+
+#[tokio::test]
+async fn p097_the_body_of_a_held_get_is_not_taken_for_a_request() {
+    let broker = Broker::with_jsonp(1_000).await;
+    let id = session(&broker).await;
+    send(&broker, "cb", &from(&id, connect("2"))).await;
+    let hidden = Request::get("/hidden").bytes();
+    let carrier = get("cb", &[&from(&id, connect("3"))]).body(hidden.clone()).bytes();
+    let (head, body) = carrier.split_at(carrier.len() - hidden.len());
+    let mut held = http::Connection::open(broker.address).await;
+    held.send(head).await;
+    held.quiet().await;
+    held.send_even_if_closed(body).await;
+    assert_eq!(argument(&held.response().await, "cb"), [connected("3", 1_000)]);
+    let second = held.response_within(Duration::from_millis(300)).await;
+    assert!(second.is_none(), "{second:?}");
 }

@@ -15,7 +15,10 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{
-    Request, Response, Version, body::Incoming, header::CONNECTION, server::conn::http1,
+    Method, Request, Response, Version,
+    body::{Body as _, Incoming},
+    header::CONNECTION,
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -145,7 +148,7 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
         }
     };
     match (ended, held) {
-        (_, Some(held)) => {
+        (Poll::Pending, Some(held)) => {
             http.heads.response_done();
             let parts = connection.into_parts()?;
             let mut stream = parts.io.into_inner();
@@ -155,8 +158,9 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
             // had to write is gone with it, so the connection is of no further use.
             return (!stream.is_write_pending()).then_some((stream, held));
         }
-        (Poll::Ready(Err(error)), None) => debug!(%error, "connection ended"),
-        (Poll::Ready(Ok(())), None) => {}
+        // A response before may have broken off, so a connect that came just now is given up too.
+        (Poll::Ready(Err(error)), _) => debug!(%error, "connection ended"),
+        (Poll::Ready(Ok(())), _) => {}
         (Poll::Pending, None) => {
             Pin::new(&mut connection).graceful_shutdown();
             select! {
@@ -207,14 +211,17 @@ fn respond(
     }
 }
 
-/// Whether the connection is an ordinary one that stays open after the response.
+/// Whether the connection is an ordinary one that stays open after the response, and hyper is done
+/// with the request when it is held. Nobody reads the body of a GET: left in the stream, it would be
+/// taken for the next request.
 fn may_park(request: &Request<Incoming>) -> bool {
     let stays_open = request
         .headers()
         .get_all(CONNECTION)
         .iter()
         .all(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
-    request.version() == Version::HTTP_11 && stays_open
+    let is_read = request.method() == Method::POST || request.body().is_end_stream();
+    request.version() == Version::HTTP_11 && stays_open && is_read
 }
 
 fn operators(app: &App, loopback_only: bool, request: &Request<Incoming>) -> Response<Body> {

@@ -4,7 +4,7 @@
 //! held connect needs. So the connection is taken apart once the connect is held: hyper has read the
 //! request to its end and is dropped, the stream stays, and the response is written here. After it
 //! hyper starts anew on the same stream. Requests that hyper must see through, HTTP/1.0, those that
-//! close the connection and those with more bytes behind them, are not parked (`http.rs`).
+//! close the connection and those with a body that nobody reads, are not parked (`http.rs`).
 
 use std::{
     future::{pending, poll_fn},
