@@ -179,9 +179,17 @@ impl Splitter {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The first byte of the first text. White space, and what ends an empty text, comes before.
-    fn first_byte(&self) -> Option<u8> {
-        self.buffer.iter().copied().find(|byte| !byte.is_ascii_whitespace() && *byte != 0)
+    /// The first byte of the first text. White space, and what ends an empty text, comes before: it
+    /// is dropped, or a client could send nothing else and have it all kept.
+    fn first_byte(&mut self) -> Option<u8> {
+        let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+        let blank = self.buffer.iter().take_while(|byte| is_blank(byte)).count();
+        self.buffer.drain(..blank);
+        let first = self.buffer.first().copied();
+        if first.is_none() {
+            self.buffer = Vec::new();
+        }
+        first
     }
 
     /// What answers end with.
@@ -281,5 +289,18 @@ mod tests {
         splitter.feed(b"\r\n\0<a");
         assert_eq!(splitter.first_byte(), Some(b'<'));
         assert_eq!(texts(&mut splitter, b"/>\0"), ["<a/>"]);
+    }
+
+    #[test]
+    fn what_comes_before_the_first_text_is_not_kept() {
+        let mut splitter = Splitter::new(100);
+        for _ in 0..3 {
+            splitter.feed(&b" \r\n\0".repeat(1000));
+            assert_eq!(splitter.first_byte(), None);
+            assert_eq!(splitter.buffer.capacity(), 0, "idle");
+        }
+        splitter.feed(b"\n[1]\n");
+        assert_eq!(splitter.first_byte(), Some(b'['));
+        assert_eq!(texts(&mut splitter, b"[2]\n"), ["[1]", "[2]"]);
     }
 }
