@@ -295,6 +295,21 @@ async fn p151_a_session_whose_client_stays_silent_expires() {
 }
 
 #[tokio::test]
+async fn p151_a_silent_client_that_acknowledges_is_let_go_too() {
+    let broker = broker_with(|config| {
+        config.session.max_interval = Duration::from_millis(300);
+        config.transports.websocket.ping = Duration::from_millis(200);
+    })
+    .await;
+    let mut raw = Raw::open(&broker, 0).await;
+    let mut hello = handshake();
+    hello["ext"] = json!({"ack": true});
+    raw.client_id = raw.one(hello).await["clientId"].as_str().expect("a clientId").to_owned();
+    raw.one(connect_now("2")).await;
+    assert_eq!(raw.text().await, None, "the connection ends after its session");
+}
+
+#[tokio::test]
 async fn p151_a_reader_that_stops_loses_nothing() {
     let broker = broker_with(|config| {
         config.limits.write_timeout = Duration::from_millis(300);

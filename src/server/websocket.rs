@@ -355,6 +355,9 @@ impl Connection {
         if now < due {
             return Ok(());
         }
+        if let Some(ready) = self.missed().await {
+            return self.session_is(ready).await;
+        }
         // Nobody read while the frames of a slow reader were written, and a message may take longer
         // than this to arrive: only a client of which there is not a byte is silent.
         if let Some(event) = self.socket.try_recv().await {
@@ -375,6 +378,16 @@ impl Connection {
         }
         self.pinged = Some(now);
         Ok(())
+    }
+
+    /// What became of a session whose messages leave with connects only: between them nobody listens.
+    async fn missed(&self) -> Option<Ready> {
+        let ready = select! {
+            biased;
+            ready = signal(self.binding.as_ref(), true) => ready,
+            () = std::future::ready(()) => return None,
+        };
+        (ready != Ready::Messages).then_some(ready)
     }
 
     const fn is_alive(&mut self, now: Instant) {
