@@ -101,11 +101,6 @@ impl Drain {
         self.begin.cancel();
     }
 
-    /// Whether clients are being sent away.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begin.is_cancelled()
-    }
-
     /// Waits until clients are sent away.
     pub(crate) async fn begins(&self) {
         self.begin.cancelled().await;

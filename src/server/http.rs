@@ -197,7 +197,7 @@ fn respond(
                         Routed::Streaming(response) => return Ok(response),
                     }
                 };
-                if may_park && !http.app.drain.has_begun() {
+                if may_park && !http.app.drain.is_begun() {
                     *http.parked.lock() = Some(held);
                     // `exchange` takes the connect from here and drops this future.
                     return pending().await;

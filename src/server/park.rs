@@ -36,7 +36,7 @@ pub(super) async fn answer(app: &App, mut stream: Timed, held: Box<Held>) -> Opt
         () = client_left(&stream) => return None,
         () = app.drain.ended() => return None,
     };
-    let goes_on = !app.drain.has_begun();
+    let goes_on = !app.drain.is_begun();
     let written = select! {
         biased;
         written = write(&mut stream, response, goes_on) => written,
