@@ -1,0 +1,162 @@
+//! The session that a connection speaks for: taking it on, losing it, giving it up.
+//!
+//! Source: protocol.md 27, 55, 81, 100, 136.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Connection, End, LINGER};
+use crate::{
+    broker::{Carrier, Cause, Generation, Ready, Session},
+    server::{
+        app::App,
+        clock,
+        connect::{Connect, Release},
+    },
+    ws::close,
+};
+
+/// What a connection is to a session.
+pub(super) enum Binding {
+    /// It speaks for none: not yet, or its session has ended.
+    Nobody(Leave),
+    /// Another carrier has taken over; what the client sends here still counts as this session's.
+    Former { session: Arc<Session>, leave: Leave },
+    /// It delivers for this session until a newer generation does.
+    Carrier { session: Arc<Session>, generation: Generation },
+}
+
+/// When a connection that delivers for no session is closed, and with which code.
+#[derive(Clone, Copy)]
+pub(super) struct Leave {
+    pub(super) at: Instant,
+    pub(super) code: u16,
+}
+
+impl Leave {
+    /// Gives a connection as long as a session lives without one: a client may leave a socket open for
+    /// ever that it has no more use for (protocol.md 136), or probe while it polls, as Faye does.
+    pub(super) fn later(app: &App) -> Self {
+        Self { at: clock::now() + app.config.session.max_interval, code: close::GOING_AWAY }
+    }
+}
+
+impl Binding {
+    /// The session whose messages may come in here.
+    pub(super) const fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Nobody(_) => None,
+            Self::Former { session, .. } | Self::Carrier { session, .. } => Some(session),
+        }
+    }
+
+    pub(super) const fn leave(&self) -> Option<Leave> {
+        match self {
+            Self::Nobody(leave) | Self::Former { leave, .. } => Some(*leave),
+            Self::Carrier { .. } => None,
+        }
+    }
+
+    pub(super) fn is_deliver_only(&self) -> bool {
+        self.session().is_some_and(|session| session.is_deliver_only())
+    }
+
+    /// Waits for the session; for ever if there is nothing to wait for.
+    ///
+    /// With deliver-only sessions only a pending connect may carry messages (protocol.md 59).
+    pub(super) async fn signal(&self, connect: bool) -> Ready {
+        match self {
+            Self::Carrier { session, generation } if connect || !session.is_deliver_only() => {
+                session.signal(*generation).await
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits until another carrier delivers for the session. A write that is stuck then is given up,
+    /// because its batch keeps the newer carrier waiting.
+    pub(super) async fn taken_over(&self) {
+        if let Self::Carrier { session, generation } = self
+            && session.signal(*generation).await == Ready::Superseded
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Connection {
+    /// Makes the connection speak for `session`. The first message of a session over a new
+    /// connection moves its deliveries here, before any connect (protocol.md 100).
+    pub(super) fn bind(&mut self, session: Arc<Session>, opened: bool, connect: Option<&Connect>) {
+        let known = self.binding.session().is_some_and(|bound| bound.id() == session.id());
+        let generation = match (connect, known) {
+            (Some(connect), _) => connect.generation(),
+            (None, true) => {
+                if let Binding::Former { leave, .. } = &mut self.binding {
+                    *leave = Leave::later(&self.app);
+                }
+                return;
+            }
+            (None, false) => self.app.broker.claim(&session, Carrier::Socket, false, clock::now()),
+        };
+        let now = Binding::Carrier { session, generation };
+        let before = std::mem::replace(&mut self.binding, now);
+        if opened {
+            // A session that another connection has taken over is not this one's to end.
+            if let Binding::Carrier { session, .. } = before {
+                self.app.broker.end(&session, Cause::Client);
+            }
+            self.connect = None;
+        }
+    }
+
+    pub(super) async fn session_is(&mut self, ready: Ready) -> Result<(), End> {
+        match ready {
+            Ready::Messages if !self.binding.is_deliver_only() => {
+                self.deliver_some().await.map(drop)
+            }
+            // Of a deliver-only session messages release the connect.
+            Ready::Messages => {
+                self.deliver_backlog().await?;
+                self.answer_connect(Release::Due).await
+            }
+            Ready::Superseded => {
+                self.connect = None;
+                if let Binding::Carrier { session, .. } = &self.binding {
+                    let leave = Leave::later(&self.app);
+                    self.binding = Binding::Former { session: Arc::clone(session), leave };
+                }
+                Ok(())
+            }
+            Ready::Ended(Cause::Slow | Cause::Limit) => {
+                Err(End::Close(close::POLICY, "too many messages queued"))
+            }
+            Ready::Ended(Cause::Expired) => {
+                self.let_go(self.app.config.session.max_interval, close::GOING_AWAY);
+                Ok(())
+            }
+            Ready::Ended(cause @ (Cause::Client | Cause::Kicked | Cause::Idle)) => {
+                self.answer_connect(Release::Ended(cause)).await?;
+                self.let_go(LINGER, close::NORMAL);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the session up because it has ended; without another the connection goes too.
+    pub(super) fn let_go(&mut self, linger: Duration, code: u16) {
+        self.connect = None;
+        self.binding = Binding::Nobody(Leave { at: clock::now() + linger, code });
+    }
+
+    /// Takes the connection off its session, which lives on.
+    pub(super) fn unbind(&mut self) {
+        self.connect = None;
+        if let Binding::Carrier { session, generation } = &self.binding {
+            self.app.broker.detach(session, *generation, clock::now());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Writing: what the mailbox holds, the reply to the connect, replies to requests.
+//!
+//! One batch is out at a time; what of it was not written returns to the queue (protocol.md 56).
+
+use tokio::select;
+
+use super::{Connection, End, binding::Binding, io::SendError};
+use crate::{
+    broker::{Batch, Take},
+    server::{connect::Release, report},
+};
+
+impl Connection {
+    /// Writes one batch of what waits.
+    pub(super) async fn deliver_some(&mut self) -> Result<usize, End> {
+        let Binding::Carrier { session, generation } = &self.binding else { return Ok(0) };
+        let batch = session.take(*generation, Take::WRITE);
+        self.deliver(batch).await
+    }
+
+    /// Writes a batch, if there is one, and says how many messages that were.
+    pub(super) async fn deliver(&mut self, batch: Option<Batch>) -> Result<usize, End> {
+        let Some(mut batch) = batch else { return Ok(0) };
+        let (frames, written) = batch.progress();
+        let sent = select! {
+            biased;
+            sent = self.socket.send_frames(frames, written) => sent,
+            () = self.binding.taken_over() => return Err(End::Lost),
+        };
+        sent.map_err(|error| self.lost(&error))?;
+        Ok(batch.frames().len())
+    }
+
+    /// Writes what waits now, ahead of the replies that follow (protocol.md 9, 63).
+    pub(super) async fn deliver_backlog(&mut self) -> Result<(), End> {
+        let mut left = self.binding.session().map_or(0, |session| session.queued());
+        while left > 0 {
+            match self.deliver_some().await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers the pending connect, if there is one.
+    pub(super) async fn answer_connect(&mut self, release: Release) -> Result<(), End> {
+        let Some((mut connect, _)) = self.connect.take() else { return Ok(()) };
+        let mut reply = Vec::new();
+        let taken = connect.write_reply(release, &mut reply);
+        self.deliver(taken).await?;
+        self.send_array(&reply).await
+    }
+
+    pub(super) async fn send_array(&mut self, objects: &[u8]) -> Result<(), End> {
+        let mut array = Vec::with_capacity(objects.len() + 2);
+        array.push(b'[');
+        array.extend_from_slice(objects);
+        array.push(b']');
+        let sent = self.socket.send_text(&array).await;
+        sent.map_err(|error| self.lost(&error))
+    }
+
+    fn lost(&self, error: &SendError) -> End {
+        if matches!(error, SendError::Stalled) {
+            report::bad_request(&self.app, self.upgraded.address, "stalled", error);
+        }
+        End::Lost
+    }
+}
+
+impl From<SendError> for End {
+    fn from(_: SendError) -> Self {
+        Self::Lost
+    }
+}

@@ -1,0 +1,80 @@
+//! What a client sends: one frame of messages is dispatched and answered in order.
+//!
+//! Source: protocol.md 9, 27, 42, 63, 81, 102-104.
+
+use std::sync::Arc;
+
+use super::{Connection, End, LINGER};
+use crate::{
+    bayeux::parse_batch,
+    broker::{Carrier, Cause},
+    server::{
+        clock,
+        connect::Release,
+        dispatch::{Outcome, Sender, dispatch},
+        report,
+    },
+    ws::close,
+};
+
+impl Connection {
+    /// Processes a frame of messages and writes what it leads to (protocol.md 102-104).
+    pub(super) async fn text(&mut self, text: &[u8]) -> Result<(), End> {
+        let app = Arc::clone(&self.app);
+        let batch = parse_batch(text, &app.limits).map_err(|error| {
+            report::bad_request(&app, self.upgraded.address, "json", &error);
+            End::Close(close::INTERNAL_ERROR, "not a Bayeux message")
+        })?;
+        let sender = Sender {
+            carrier: Carrier::Socket,
+            cookies: &self.upgraded.cookies,
+            browser: self.upgraded.browser,
+            bound: self.binding.session(),
+            counts_seconds: self.upgraded.counts_seconds,
+            address: self.upgraded.address,
+            principal: None,
+        };
+        let outcome = dispatch(&app, &sender, &batch)
+            .await
+            .map_err(|_| End::Close(close::INTERNAL_ERROR, "handshake in a batch"))?;
+        drop(batch);
+        self.respond(outcome).await
+    }
+
+    async fn respond(&mut self, outcome: Outcome) -> Result<(), End> {
+        let Outcome { session, opened, disconnected, replies, mut connect, taken, .. } = outcome;
+        if let Some(session) = session {
+            self.bind(session, opened, connect.as_ref());
+        }
+        // A connect with a hold replaces the one before, which gets no reply (42).
+        let answered = connect.as_ref().is_some_and(|connect| connect.hold.is_zero());
+        if disconnected {
+            if let Some(connect) = connect.take_if(|_| !answered) {
+                self.connect = Some((connect, clock::now()));
+            }
+            // Before the reply to the disconnect, or cometd.js does not close its end (81).
+            self.answer_connect(Release::Ended(Cause::Client)).await?;
+        }
+        if answered || !self.binding.is_deliver_only() {
+            self.deliver_backlog().await?;
+        }
+        if opened {
+            // A client counts what follows its handshake reply (27).
+            self.send_array(&replies).await?;
+            self.deliver(taken).await?;
+        } else {
+            self.deliver(taken).await?;
+            if !replies.is_empty() {
+                self.send_array(&replies).await?;
+            }
+        }
+        if disconnected {
+            self.let_go(LINGER, close::NORMAL);
+        }
+        if let Some(connect) = connect {
+            let until = clock::now() + connect.hold;
+            self.connect = (!answered).then_some((connect, until));
+        }
+        Ok(())
+    }
+}
