@@ -21,6 +21,7 @@ mod publish_key;
 mod reload;
 mod serve;
 mod signals;
+mod supervisor;
 
 /// A stand-alone Bayeux (CometD) publish/subscribe broker.
 ///

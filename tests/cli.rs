@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::net::UnixDatagram,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
@@ -225,9 +226,18 @@ struct Broker(Child);
 impl Broker {
     /// Starts on free ports and returns with the banner.
     fn start(folder: &Folder, arguments: &[&str]) -> (Self, String) {
+        Self::start_with(folder, arguments, &[])
+    }
+
+    fn start_with(
+        folder: &Folder,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Self, String) {
         let mut all = vec!["--listen", "127.0.0.1:0", "--admin", ""];
         all.extend(arguments);
         let mut command = folder.command(&all);
+        command.envs(variables.iter().copied());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut broker = Self(child);
         let mut banner = String::new();
@@ -386,4 +396,37 @@ fn a_hangup_keeps_the_local_key_when_its_file_is_of_no_use_any_more() {
     let log = broker.log_until("reloaded: auth.keys");
     assert!(log.contains("holds no key"), "{log}");
     assert_eq!(publish_status(&banner, key.trim()), "200");
+}
+
+/// What a service manager of the kind of systemd hears (sd_notify(3)).
+#[test]
+fn a_service_manager_is_told_of_start_life_reload_and_stop() {
+    let folder = Folder::new("supervisor");
+    // Not in the folder: the path of a socket has at most 107 bytes.
+    let path = std::env::temp_dir().join(format!("bayeuxd-notify-{}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let next = || {
+        let mut text = [0; 512];
+        let length = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..length].to_vec()).unwrap()
+    };
+    // Beats come at any time; what else there is comes in this order.
+    let next_but_beats =
+        || std::iter::repeat_with(next).find(|text| text != "WATCHDOG=1\n").unwrap();
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "100000")];
+    let (mut broker, banner) = Broker::start_with(&folder, &[], &variables);
+    let ready = next_but_beats();
+    let address = banner.split("http://").nth(1).unwrap().split(' ').next().unwrap();
+    assert_eq!(ready, format!("READY=1\nSTATUS=serving on {address}\n"));
+    assert_eq!((next(), next()), ("WATCHDOG=1\n".into(), "WATCHDOG=1\n".into()));
+    broker.signal("-HUP");
+    assert!(next_but_beats().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(next_but_beats(), ready);
+    broker.log_until("reloaded: auth.keys");
+    broker.signal("-TERM");
+    assert!(next_but_beats().starts_with("STOPPING=1\n"));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(broker.wait().code, Some(0));
 }

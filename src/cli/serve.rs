@@ -1,6 +1,6 @@
 //! `bayeuxd serve`: from arguments to a running broker and back to an exit code.
 
-use std::{fmt::Display, path::PathBuf};
+use std::{fmt::Display, net::SocketAddr, path::PathBuf};
 
 use bayeuxd::{
     config::{Config, Loaded},
@@ -17,7 +17,7 @@ use super::{
     load::{self, Flag},
     print,
     publish_key::PublishKey,
-    reload, signals,
+    reload, signals, supervisor,
 };
 
 /// Arguments of `serve`.
@@ -129,22 +129,37 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
         static_dir,
         key: key.as_ref(),
     }));
+    let serving = format!("serving on {}", list(server.addresses()));
+    supervisor::ready(&serving);
     let reloader = server.reloader();
     let reloading = async {
         while hangup.recv().await.is_some() {
+            supervisor::reloading();
             let reloaded = load::load(options.config.as_deref(), &options.flags())
                 .and_then(|again| reload::reload(&started, key.as_ref(), again, &reloader));
             if let Err(failure) = reloaded {
                 reload::report(&failure);
             }
+            supervisor::ready(&serving);
         }
     };
-    let running = server.run(stop.drain.cancelled(), stop.abort.cancelled());
+    let told = async {
+        stop.drain.cancelled().await;
+        supervisor::stopping();
+    };
+    let alive = tokio::spawn(supervisor::stay_alive());
+    let running = server.run(told, stop.abort.cancelled());
     // The stream of signals does not end, so the other branch is the one that does.
-    tokio::select! {
+    let ended = tokio::select! {
         drained = running => Ok(drained),
         () = reloading => Err(Failure::Failed("the system delivers no more signals".into())),
-    }
+    };
+    alive.abort();
+    ended
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn runtime(config: &Config) -> Result<Runtime, Failure> {

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::{Auto, Config, Loaded, Problem, SameSite, settings::settings};
+use super::{Auto, Config, Loaded, Problem, Role, SameSite, settings::settings};
 
 /// Returns what makes the configuration unusable.
 pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
@@ -40,11 +40,12 @@ fn listeners(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
         }
     }
     let Some(admin) = config.admin.listen else { return };
-    if !admin.ip().to_canonical().is_loopback() {
+    let has_operator = config.auth.keys.iter().any(|key| key.role == Role::Admin);
+    if !admin.ip().to_canonical().is_loopback() && !has_operator {
         conflict(
             "admin.listen",
-            "the operators' listener has no credentials yet and must be loopback, like \
-             \"127.0.0.1:8081\", or \"\" for none",
+            "others than this machine's users could reach it, and no entry of auth.keys has the role \
+             \"admin\"; `bayeuxd key gen` makes one, or listen on \"127.0.0.1:8081\"",
         );
     }
     if admin.port() != 0 && config.server.listen.contains(&admin) {

@@ -722,7 +722,8 @@ fn operations() -> Vec<Setting<Config>> {
             "admin.listen",
             |c| &mut c.admin.listen,
             Optional { word: Some(""), form: Address },
-            "Address of the operators' listener, loopback only. Empty: none.",
+            "Address of the operators' listener. Off loopback it needs an entry of `auth.keys` with the \
+             role `admin`. Empty: none.",
         ),
         Setting::new(
             "log.level",

@@ -185,8 +185,13 @@ fn a_public_listener_wants_auth_anonymous() {
 }
 
 #[test]
-fn the_admin_listener_stays_on_loopback_and_apart() {
-    assert!(error("admin.listen = \"0.0.0.0:8081\"").contains("admin.listen"));
+fn the_admin_listener_leaves_loopback_with_a_key_only_and_stays_apart() {
+    let public = "admin.listen = \"0.0.0.0:8081\"";
+    assert!(error(public).contains("admin.listen"));
+    let key = format!("[[auth.keys]]\nid = \"a\"\nsecret_sha256 = \"{}\"\n", "0".repeat(64));
+    let publisher = format!("{public}\n{key}role = \"publish\"\nchannels = [\"/**\"]");
+    assert!(error(&publisher).contains("bayeuxd key gen"));
+    assert!(load(&format!("{public}\n{key}role = \"admin\"")).is_ok());
     assert!(error("admin.listen = \"127.0.0.1:8080\"").contains("another port"));
     assert_eq!(load("admin.listen = \"\"").unwrap().config.admin.listen, None);
 }
