@@ -12,9 +12,11 @@
 
 mod clock;
 mod contest;
+mod delft;
 mod error;
 mod floor;
 mod frame;
+mod inflate;
 mod ledger;
 mod line;
 mod marker;
@@ -33,6 +35,8 @@ mod workload;
 
 use std::fs;
 
+use serde_json::Value;
+
 pub(crate) use self::{error::BenchError, options::Command};
 use self::{options::Common, report::Report, workload::Workload};
 
@@ -43,6 +47,17 @@ pub(crate) struct Outcome {
     pub(crate) text: String,
     /// Whether everything came that should come, once and in order.
     pub(crate) complete: bool,
+}
+
+/// Results before it is known who wants to read them.
+#[derive(Debug)]
+struct Results {
+    /// For people.
+    text: String,
+    /// For programs.
+    json: Value,
+    /// As [`Outcome::complete`].
+    complete: bool,
 }
 
 /// Measures, or serves as the floor.
@@ -60,6 +75,7 @@ pub(crate) fn run(command: Command) -> Result<Outcome, BenchError> {
         Command::Idle(options) => measure(&options.common, &Workload::Idle(&options)),
         Command::Storm(options) => measure(&options.common, &Workload::Storm(&options)),
         Command::Polls(options) => measure(&options.common, &Workload::Polls(&options)),
+        Command::Delft(options) => finish(&options.common, &delft::run(&options)?),
         Command::Floor(options) => {
             floor::serve(&options)?;
             Ok(Outcome { text: String::new(), complete: true })
@@ -69,12 +85,19 @@ pub(crate) fn run(command: Command) -> Result<Outcome, BenchError> {
 
 fn measure(common: &Common, workload: &Workload<'_>) -> Result<Outcome, BenchError> {
     let results = contest::run(common, workload)?;
-    let json = contest::json(&results);
+    let complete = results.iter().flatten().all(|report: &Report| report.complete);
+    let (text, json) = (contest::text(&results), contest::json(&results));
+    finish(common, &Results { text, json, complete })
+}
+
+/// Writes results to where the options want them.
+fn finish(common: &Common, results: &Results) -> Result<Outcome, BenchError> {
+    let Results { text, json, complete } = results;
     if let Some(file) = &common.file {
         fs::write(file, format!("{json:#}\n")).map_err(|error| {
             BenchError::Usage(format!("cannot write {}: {error}", file.display()))
         })?;
     }
-    let text = if common.json { format!("{json:#}\n") } else { contest::text(&results) };
-    Ok(Outcome { text, complete: results.iter().flatten().all(|report: &Report| report.complete) })
+    let text = if common.json { format!("{json:#}\n") } else { text.clone() };
+    Ok(Outcome { text, complete: *complete })
 }

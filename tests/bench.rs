@@ -160,6 +160,80 @@ fn idle_storm_and_polls_open_every_session() {
 }
 
 #[test]
+fn delft_tells_what_every_cell_received_and_asked_in_vain() {
+    let broker = Broker::start(|_| {});
+    let result = broker.bench(&[
+        "delft",
+        "--users",
+        "10,20",
+        "--intervals",
+        "4s",
+        "--pulls",
+        "0.5s",
+        "--messages",
+        "3",
+        "--time-scale",
+        "10",
+    ]);
+    let runs = result["runs"].as_array().unwrap();
+    let cells: Vec<(&Value, &Value)> =
+        runs.iter().map(|run| (&run["config"]["users"], &run["config"]["variant"])).collect();
+    let variants = ["websocket", "long-polling", "pull"].map(Value::from);
+    let (ten, twenty) = (Value::from(10), Value::from(20));
+    let with = |users| variants.iter().map(move |variant| (users, variant));
+    assert_eq!(cells, with(&ten).chain(with(&twenty)).collect::<Vec<_>>());
+    for run in runs {
+        assert_complete(run);
+        let (config, results) = (&run["config"], &run["results"]);
+        let (users, number) =
+            (config["users"].as_u64().unwrap(), |key: &str| results[key].as_u64());
+        assert_eq!(number("messages"), Some(3 * users), "{run:#}");
+        assert_eq!(results["received"]["value"], 100, "{run:#}");
+        assert_eq!(config["interval"]["value"], 0.4, "{run:#}");
+        for key in ["onTime", "tripTime", "traffic"] {
+            assert!(results[key]["value"].as_f64() > Some(0.0), "{key}: {run:#}");
+        }
+        let (connects, vain) = (number("connects").unwrap(), number("connectsInVain").unwrap());
+        match config["variant"].as_str() {
+            // Connects are held for longer than the run lasts.
+            Some("websocket") => assert!(connects <= users, "{run:#}"),
+            Some("long-polling") => assert!(connects > vain && vain <= users, "{run:#}"),
+            // 24 pulls are due for 3 messages.
+            _ => assert!(vain > 0 && connects > vain, "{run:#}"),
+        }
+    }
+}
+
+#[test]
+fn the_options_of_cometds_client_change_the_wire() {
+    let broker = Broker::start(|config| config.transports.websocket.compression = true);
+    let load = ["fanout", "--subscribers", "10", "--message-size", "400"];
+    let bytes = |more: &[&str]| {
+        let result = broker.bench(&[&load, &SHORT[..], more].concat());
+        assert_complete(&result);
+        result["results"]["bytesPerDelivery"]["value"].as_f64().unwrap()
+    };
+    let plain = bytes(&[]);
+    let deflated = bytes(&["--permessage-deflate"]);
+    assert!(deflated < plain / 2.0, "{deflated} of {plain} bytes a delivery");
+    // Over both transports deliveries come with connects, which acknowledge them.
+    bytes(&["--ackExtension"]);
+    bytes(&["--ackExtension", "--transport", "long-polling"]);
+}
+
+#[test]
+fn a_publish_without_subscribers_is_measured_by_itself() {
+    let broker = Broker::start(|_| {});
+    let load = ["fanout", "--subscribers", "0", "--rate", "500"];
+    let result = broker.bench(&[&load, &SHORT[..]].concat());
+    assert_eq!(result["complete"], true, "{result:#}");
+    // Not how much: threads of other tests end meanwhile, and with them their time.
+    for key in ["serverCpuPerPublish", "serverUserCpuPerPublish"] {
+        assert!(result["results"][key]["value"].is_number(), "{key}: {result:#}");
+    }
+}
+
+#[test]
 fn what_a_full_queue_drops_is_told_as_lost() {
     let broker = Broker::start(|config| {
         config.channels = vec![config::ChannelRule {
@@ -231,6 +305,10 @@ fn what_cannot_be_measured_is_refused_with_advice() {
         (vec!["rooms", "--rooms", "2", "--url", &url], 2, "different rooms"),
         (vec!["storm", "--url", &url], 1, "404"),
         (vec!["fanout", "--rate", "0"], 2, "above 0"),
+        (vec!["fanout", "--subscribers", "0"], 2, "--rate"),
+        (vec!["delft", "--transport", "websocket"], 2, "--variants"),
+        (vec!["delft", "--time-scale", "100", "--pulls", "0.5s"], 2, "at least 10 ms"),
+        (vec!["delft", "--users", "9999999"], 1, "ulimit -n"),
     ] {
         let output = bench(&arguments);
         let err = String::from_utf8(output.stderr).unwrap();

@@ -49,7 +49,7 @@ pub(super) fn run(
     common: &Common,
     workload: &Workload<'_>,
 ) -> Result<Vec<Vec<Report>>, BenchError> {
-    check_descriptors(workload.sockets(common.transport))?;
+    check_descriptors(workload.sockets(common))?;
     let url = common.target_url();
     let name =
         if common.against.is_empty() && common.with_floor.is_empty() { &url } else { "this" };
@@ -192,7 +192,12 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(*values.get(middle - 1)?, upper))
 }
 
-fn check_descriptors(sockets: usize) -> Result<(), BenchError> {
+/// Checks that the process may have so many sockets.
+///
+/// # Errors
+///
+/// It may not.
+pub(super) fn check_descriptors(sockets: usize) -> Result<(), BenchError> {
     let needed = sockets + DESCRIPTORS_BESIDE;
     let limit = bayeuxd::config::Machine::read().descriptors;
     if needed > limit { Err(BenchError::Descriptors { needed, limit }) } else { Ok(()) }

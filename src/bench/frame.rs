@@ -10,6 +10,8 @@ pub(super) struct ServerFrame<'a> {
     pub(super) opcode: u8,
     /// Whether it is the last frame of its message.
     pub(super) last: bool,
+    /// Whether its message is compressed; told by the first frame (RFC 7692 6).
+    pub(super) compressed: bool,
     /// Its content.
     pub(super) payload: &'a [u8],
 }
@@ -18,10 +20,15 @@ pub(super) struct ServerFrame<'a> {
 ///
 /// # Errors
 ///
-/// A masked frame, a reserved bit, or a length over [`FRAME_BYTES_MAX`]: the server is at fault.
-pub(super) fn next(bytes: &[u8]) -> Result<Option<(ServerFrame<'_>, usize)>, &'static str> {
+/// A masked frame, a reserved bit that no `deflate` allows, or a length over [`FRAME_BYTES_MAX`]: the
+/// server is at fault.
+pub(super) fn next(
+    bytes: &[u8],
+    deflate: bool,
+) -> Result<Option<(ServerFrame<'_>, usize)>, &'static str> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
-    if first & 0x70 != 0 {
+    let compressed = first & 0x40 != 0;
+    if first & 0x30 != 0 || (compressed && !deflate) {
         return Err("the server set a reserved bit of a WebSocket frame");
     }
     if second & 0x80 != 0 {
@@ -44,7 +51,8 @@ pub(super) fn next(bytes: &[u8]) -> Result<Option<(ServerFrame<'_>, usize)>, &'s
     }
     let end = header + length;
     let frame = bytes.get(header..end).map(|payload| {
-        (ServerFrame { opcode: first & 0x0f, last: first & 0x80 != 0, payload }, end)
+        let (opcode, last) = (first & 0x0f, first & 0x80 != 0);
+        (ServerFrame { opcode, last, compressed, payload }, end)
     });
     Ok(frame)
 }
@@ -80,7 +88,7 @@ pub(super) const PING: u8 = 9;
 pub(super) const PONG: u8 = 10;
 
 /// Bounds what a broken server can make the tool collect.
-const FRAME_BYTES_MAX: usize = 16 << 20;
+pub(super) const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Not zero, so that the server does its work.
 const MASK: [u8; 4] = [0x5a, 0x17, 0xc3, 0x88];
 
@@ -105,10 +113,11 @@ mod tests {
             }
             bytes.extend(vec![b'x'; length]);
             for cut in [1, 2, bytes.len() - 1] {
-                assert_eq!(next(&bytes[..cut.min(bytes.len() - 1)]), Ok(None), "{length}, {cut}");
+                let part = &bytes[..cut.min(bytes.len() - 1)];
+                assert_eq!(next(part, false), Ok(None), "{length}, {cut}");
             }
             bytes.push(0x89);
-            let (frame, end) = next(&bytes).unwrap().unwrap();
+            let (frame, end) = next(&bytes, false).unwrap().unwrap();
             assert_eq!((frame.opcode, frame.last, frame.payload.len()), (TEXT, true, length));
             assert_eq!(end, bytes.len() - 1);
         }
@@ -117,11 +126,13 @@ mod tests {
     #[test]
     fn what_a_server_must_not_send_is_refused() {
         for bytes in [[0xc1, 0], [0x81, 0x80]] {
-            assert!(next(&bytes).is_err(), "{bytes:?}");
+            assert!(next(&bytes, false).is_err(), "{bytes:?}");
         }
+        assert!(next(&[0xa1, 0], true).is_err());
+        assert!(next(&[0xc1, 0], true).unwrap().unwrap().0.compressed);
         let mut huge = vec![0x82, 127];
         huge.extend((FRAME_BYTES_MAX as u64 + 1).to_be_bytes());
-        assert!(next(&huge).is_err());
+        assert!(next(&huge, false).is_err());
     }
 
     #[test]

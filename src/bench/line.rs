@@ -51,18 +51,19 @@ impl Line {
         Ok(Self { socket, open: false, output: Vec::new(), input: Vec::new() })
     }
 
-    /// Sends what waits, once the connection stands. To be called when the socket is writable.
+    /// Sends what waits, once the connection stands; returns how many bytes the socket took. To be
+    /// called when the socket is writable.
     ///
     /// # Errors
     ///
     /// The connection could not be made, or has failed.
-    pub(super) fn writable(&mut self) -> io::Result<()> {
+    pub(super) fn writable(&mut self) -> io::Result<usize> {
         if !self.open {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error);
             }
             if self.socket.peer_addr().is_err() {
-                return Ok(());
+                return Ok(0);
             }
             self.open = true;
         }
@@ -79,12 +80,12 @@ impl Line {
         &mut self.output
     }
 
-    /// Writes as much as the socket takes.
+    /// Writes as much as the socket takes; returns how many bytes that were.
     ///
     /// # Errors
     ///
     /// The connection has failed.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<usize> {
         let mut written = 0;
         while self.open && written < self.output.len() {
             match self.socket.write(self.output.get(written..).unwrap_or_default()) {
@@ -100,7 +101,7 @@ impl Line {
             // Nothing large is kept by an idle line; the rest is short.
             self.output = self.output.split_off(written);
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Reads once; `None` if nothing is there, 0 at the end of the stream.

@@ -18,6 +18,8 @@ pub(super) struct Reading {
     pub(super) published: u64,
     /// Messages and responses with deliveries so far.
     pub(super) responses: u64,
+    /// Bytes received so far.
+    pub(super) bytes: u64,
     /// Connects answered so far.
     pub(super) cycles: u64,
     /// The server's processes; `None` if they are unknown or gone.
@@ -34,6 +36,7 @@ impl Reading {
             delivered: swarm.ledger.totals.delivered,
             published: swarm.ledger.totals.published,
             responses: swarm.counts.responses,
+            bytes: swarm.counts.bytes,
             cycles: swarm.counts.cycles,
             server: if pids.is_empty() { None } else { Usage::of(pids) },
             client_ns: Usage::own_thread_ns(),

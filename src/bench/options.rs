@@ -3,10 +3,13 @@
 //! Those of the room workload are CometD's, spelling included, so that a command line for its load
 //! client can be kept; ours have dashes. Source: CometD 8 `CometDLoadClient`.
 
+mod delft;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub(crate) use self::delft::{Delft, Variant};
 use super::{error::BenchError, wire::Transport};
 
 /// What is to be measured.
@@ -23,6 +26,8 @@ pub(crate) enum Command {
     Storm(Storm),
     /// Connects that are answered at once: polls per second.
     Polls(Polls),
+    /// Push against pull: a few messages at long intervals to many users, as in the studies of Delft.
+    Delft(Delft),
     /// Run the reference floor: the least server that can answer this tool.
     Floor(Floor),
 }
@@ -42,9 +47,15 @@ pub(crate) struct Common {
     /// The path is this and /cometd.
     #[arg(long, default_value = "/cometd")]
     pub(super) context: String,
-    /// websocket or long-polling.
-    #[arg(long, default_value = "websocket", value_parser = transport)]
-    pub(super) transport: Transport,
+    /// websocket (default) or long-polling.
+    #[arg(long, value_parser = transport)]
+    pub(super) transport: Option<Transport>,
+    /// Use the acknowledgement extension: messages come with replies to connects.
+    #[arg(long = "ackExtension", alias = "ack-extension")]
+    pub(super) ack_extension: bool,
+    /// Ask for permessage-deflate: what the server sends over WebSocket is compressed.
+    #[arg(long = "permessage-deflate")]
+    pub(super) permessage_deflate: bool,
     /// Source addresses: connect from 127.0.0.1 to 127.0.0.N in turn, for more than 28,000
     /// connections.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=254))]
@@ -84,8 +95,8 @@ pub(crate) struct Common {
 pub(crate) struct FanOut {
     #[command(flatten)]
     pub(super) common: Common,
-    /// Subscribers of the channel.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = positive)]
+    /// Subscribers of the channel; 0, with --rate, shows what a publish costs by itself.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = count)]
     pub(super) subscribers: usize,
     /// Sessions that publish and do not subscribe.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
@@ -245,6 +256,12 @@ impl FanOut {
                 "{messages} publishes are more than the {MESSAGES_MAX} a run can account for"
             )));
         }
+        if self.subscribers == 0 && self.rate == Pace::Max {
+            return Err(BenchError::Usage(
+                "without subscribers nothing tells when a publish has arrived: give a --rate"
+                    .to_owned(),
+            ));
+        }
         Ok(())
     }
 }
@@ -285,9 +302,16 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn positive(text: &str) -> Result<usize, String> {
+    match count(text) {
+        Ok(0) | Err(_) => Err(format!("expected a number from 1 to {COUNT_MAX}")),
+        count => count,
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
-        Ok(count) if (1..=COUNT_MAX).contains(&count) => Ok(count),
-        _ => Err(format!("expected a number from 1 to {COUNT_MAX}")),
+        Ok(count) if count <= COUNT_MAX => Ok(count),
+        _ => Err(format!("expected a number from 0 to {COUNT_MAX}")),
     }
 }
 

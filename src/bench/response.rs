@@ -52,6 +52,8 @@ pub(super) struct Head {
     pub(super) status: u16,
     /// Bytes it took, the empty line included.
     pub(super) length: usize,
+    /// WebSocket extensions that the server has accepted.
+    pub(super) extensions: String,
     cookies: String,
     closes: bool,
     framing: Framing,
@@ -88,6 +90,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     let mut head = Head {
         status,
         length: end + 4,
+        extensions: String::new(),
         cookies: String::new(),
         closes: false,
         framing: Framing::Length(0),
@@ -105,6 +108,8 @@ impl Head {
             self.framing = Framing::Length(length);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             self.framing = Framing::Chunked;
+        } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
+            value.clone_into(&mut self.extensions);
         } else if name.eq_ignore_ascii_case("connection") {
             self.closes = value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case("set-cookie") {

@@ -23,12 +23,18 @@ pub(super) struct Session {
     pub(super) commands: VecDeque<Vec<u8>>,
     /// Whether `command` waits for a response.
     pub(super) commanding: bool,
-    /// The connect as it goes over the wire, written once.
+    /// Number of the last batch, with the acknowledgement extension.
+    pub(super) ack: u64,
+    /// The connect as it goes over the wire, written once unless it acknowledges.
     pub(super) connect: Vec<u8>,
+    /// Whether the connect waits for its reply.
+    pub(super) asking: bool,
     /// When the connect was sent, or, before there is one, when the session was begun.
     pub(super) asked_ns: u64,
     /// The begun WebSocket message that came in several frames.
     pub(super) fragments: Vec<u8>,
+    /// Whether it is compressed.
+    pub(super) is_compressed: bool,
 }
 
 /// The life of a session.
@@ -73,9 +79,12 @@ impl Session {
             command: None,
             commands: VecDeque::new(),
             commanding: false,
+            ack: 0,
             connect: Vec::new(),
+            asking: false,
             asked_ns: 0,
             fragments: Vec::new(),
+            is_compressed: false,
         }
     }
 

@@ -15,6 +15,7 @@ use mio::{Events, Poll, Token};
 use super::{
     clock::{Clock, SECOND_NS},
     error::BenchError,
+    inflate::Inflater,
     ledger::{Ledger, histogram},
     line::Line,
     marker::Scanner,
@@ -32,10 +33,25 @@ pub(super) struct Habits {
     pub(super) opening_max: usize,
     /// Source addresses 127.0.0.1 and following; 1: the system chooses.
     pub(super) sources: u8,
-    /// Whether connects ask for their reply at once, so that they are answered as fast as possible.
-    pub(super) unheld: bool,
+    /// What becomes of connects after the first.
+    pub(super) connects: Connects,
+    /// Whether they use the acknowledgement extension.
+    pub(super) acks: bool,
+    /// Whether they ask for permessage-deflate.
+    pub(super) deflate: bool,
     /// Time without news after which nothing more is expected.
     pub(super) patience_ns: u64,
+}
+
+/// What becomes of the connects of a session that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connects {
+    /// The server holds them; the next one follows each reply.
+    Held,
+    /// They ask for their reply at once, and the next one follows it.
+    Rapid,
+    /// They ask for their reply at once; the workload sends them with [`Swarm::pull`].
+    Pulled,
 }
 
 /// The sessions, the loop, the account.
@@ -48,6 +64,7 @@ pub(super) struct Swarm {
     events: Events,
     scratch: Vec<u8>,
     scanner: Scanner,
+    inflater: Inflater,
     connect_reply: Finder<'static>,
     refusal: Finder<'static>,
     sessions: Vec<Session>,
@@ -62,7 +79,7 @@ pub(super) struct Swarm {
     pub(super) counts: Counts,
     /// From the first packet to the answer to the first connect, nanoseconds.
     pub(super) opened: Histogram<u64>,
-    /// From a connect to its reply, nanoseconds; filled by unheld connects only.
+    /// From a connect to its reply, nanoseconds; filled only if they ask for it at once.
     pub(super) cycles: Histogram<u64>,
 }
 
@@ -79,10 +96,16 @@ pub(super) struct Counts {
     pub(super) unreachable: bool,
     /// WebSocket messages and HTTP responses with deliveries.
     pub(super) responses: u64,
-    /// Bytes received.
+    /// Bytes received, HTTP heads and frame headers included.
     pub(super) bytes: u64,
+    /// Bytes sent, likewise.
+    pub(super) sent_bytes: u64,
     /// Replies to connects after the first.
     pub(super) cycles: u64,
+    /// Those of them that went to a subscriber.
+    pub(super) answered: u64,
+    /// Those of `answered` that brought no delivery.
+    pub(super) vain: u64,
 }
 
 impl Swarm {
@@ -106,6 +129,7 @@ impl Swarm {
             events: Events::with_capacity(EVENTS),
             scratch: vec![0; SCRATCH_BYTES],
             scanner: Scanner::new(),
+            inflater: Inflater::new(),
             connect_reply: Finder::new("\"/meta/connect\""),
             refusal: Finder::new("\"successful\":false"),
             sessions: memberships.into_iter().map(Session::new).collect(),

@@ -43,6 +43,9 @@ pub(super) struct Reply {
     pub(super) error: Option<String>,
     /// As the request had it; publishes carry [`publish_id`].
     pub(super) id: Option<serde_json::Value>,
+    /// Extensions.
+    #[serde(default)]
+    pub(super) ext: serde_json::Value,
 }
 
 impl Reply {
@@ -58,10 +61,11 @@ pub(super) fn replies(payload: &[u8]) -> Option<Vec<Reply>> {
     serde_json::from_slice(payload).ok()
 }
 
-/// Writes a handshake.
-pub(super) fn handshake(transport: Transport) -> String {
+/// Writes a handshake; `acks` offers the acknowledgement extension.
+pub(super) fn handshake(transport: Transport, acks: bool) -> String {
+    let ext = if acks { r#","ext":{"ack":true}"# } else { "" };
     format!(
-        r#"[{{"channel":"/meta/handshake","id":"h","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["{}"],"advice":{{"timeout":60000,"interval":0}}}}]"#,
+        r#"[{{"channel":"/meta/handshake","id":"h","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["{}"],"advice":{{"timeout":60000,"interval":0}}{ext}}}]"#,
         transport.name()
     )
 }
@@ -79,13 +83,29 @@ pub(super) fn subscribe<'a>(client_id: &str, channels: impl Iterator<Item = &'a 
 }
 
 /// Writes a connect. `at_once` asks for the reply without holding it, as CometD's clients do with
-/// their first one.
-pub(super) fn connect(client_id: &str, transport: Transport, at_once: bool) -> String {
+/// their first one; `ack` is the number of the last batch that came, with the acknowledgement
+/// extension.
+pub(super) fn connect(
+    client_id: &str,
+    transport: Transport,
+    at_once: bool,
+    ack: Option<u64>,
+) -> String {
     let advice = if at_once { r#","advice":{"timeout":0}"# } else { "" };
+    let ext = ack.map(|ack| format!(r#","ext":{{"ack":{ack}}}"#)).unwrap_or_default();
     format!(
-        r#"[{{"channel":"/meta/connect","id":"c","clientId":"{client_id}","connectionType":"{}"{advice}}}]"#,
+        r#"[{{"channel":"/meta/connect","id":"c","clientId":"{client_id}","connectionType":"{}"{advice}{ext}}}]"#,
         transport.name()
     )
+}
+
+/// Finds the number that a reply to a connect carries; the measured messages have no such field.
+pub(super) fn ack(payload: &[u8]) -> Option<u64> {
+    let rest = payload.get(memchr::memmem::rfind(payload, ACK)? + ACK.len()..)?;
+    let digits = rest.iter().skip_while(|byte| **byte == b' ').take_while(|b| b.is_ascii_digit());
+    digits.map(|digit| u64::from(digit - b'0')).fold(None, |number: Option<u64>, digit| {
+        Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit))
+    })
 }
 
 /// Writes a disconnect.
@@ -150,13 +170,21 @@ pub(super) fn post(path: &str, host: &str, cookies: &str, body: &str) -> Vec<u8>
 }
 
 /// Writes the request that turns a connection into a WebSocket (RFC 6455 4.1). The key is that of
-/// RFC 6455 1.3: a nonce proves nothing to a tool.
-pub(super) fn upgrade(path: &str, host: &str) -> Vec<u8> {
+/// RFC 6455 1.3: a nonce proves nothing to a tool. `deflate` offers permessage-deflate (RFC 7692)
+/// without a window that outlives a message, so that all sessions can share one inflater.
+pub(super) fn upgrade(path: &str, host: &str, deflate: bool) -> Vec<u8> {
+    let extensions = if deflate {
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+    } else {
+        ""
+    };
     format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
     )
     .into_bytes()
 }
+
+const ACK: &[u8] = b"\"ack\":";
 
 #[cfg(test)]
 mod tests {
@@ -174,12 +202,26 @@ mod tests {
         assert_eq!(published(value["id"].as_str().unwrap()), Some((31, 300)));
         assert!(text.starts_with(r#"{"channel":"/a/31","#) && text.ends_with("\"}}"), "{text}");
         for text in [
-            handshake(Transport::WebSocket),
+            handshake(Transport::WebSocket, false),
+            handshake(Transport::LongPolling, true),
             subscribe("c", ["/a", "/b"].into_iter()),
-            connect("c", Transport::LongPolling, true),
+            connect("c", Transport::LongPolling, true, None),
+            connect("c", Transport::WebSocket, false, Some(7)),
             disconnect("c"),
         ] {
             assert!(replies(text.as_bytes()).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_reply_is_found() {
+        for (text, number) in [
+            (r#"[{"channel":"/meta/connect","ext":{"ack":120}}]"#, Some(120)),
+            (r#"[{"ext":{"ack": 3},"channel":"/meta/connect"}]"#, Some(3)),
+            (r#"[{"ext":{"ack":true}}]"#, None),
+            (r#"[{"channel":"/meta/connect"}]"#, None),
+        ] {
+            assert_eq!(ack(text.as_bytes()), number, "{text}");
         }
     }
 

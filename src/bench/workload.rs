@@ -1,5 +1,6 @@
 //! The workloads: each plans a swarm, drives it, and makes a report of what it saw.
 
+mod delft;
 mod fanout;
 mod idle;
 mod polls;
@@ -10,13 +11,14 @@ use serde_json::{Value, json};
 
 use super::{
     contest::Contestant,
+    delft::Cell,
     error::BenchError,
     ledger::{Ledger, Totals},
     meter::Reading,
     options::{Common, FanOut, Idle, Polls, Rooms, Storm},
     progress::Progress,
     report::{Report, per},
-    swarm::{Habits, Swarm},
+    swarm::{Connects, Habits, Swarm},
     wire::Transport,
 };
 
@@ -33,6 +35,8 @@ pub(super) enum Workload<'a> {
     Storm(&'a Storm),
     /// Polls per second.
     Polls(&'a Polls),
+    /// One cell of the experiment of Delft.
+    Delft(&'a Cell),
 }
 
 impl Workload<'_> {
@@ -47,26 +51,37 @@ impl Workload<'_> {
         contestant: &Contestant,
         progress: &mut Progress,
     ) -> Result<Report, BenchError> {
-        let mut stage = Stage { common, contestant, progress };
+        let transport = self.transport(common);
+        let mut stage = Stage { common, transport, contestant, progress };
         match self {
             Self::FanOut(options) => fanout::run(&mut stage, options),
             Self::Rooms(options) => rooms::run(&mut stage, options),
             Self::Idle(options) => idle::run(&mut stage, options),
             Self::Storm(options) => storm::run(&mut stage, options),
             Self::Polls(options) => polls::run(&mut stage, options),
+            Self::Delft(cell) => delft::run(&mut stage, cell),
+        }
+    }
+
+    /// Tells how sessions connect.
+    fn transport(&self, common: &Common) -> Transport {
+        match self {
+            Self::Delft(cell) => cell.variant.transport(),
+            _ => common.transport.unwrap_or(Transport::WebSocket),
         }
     }
 
     /// Counts the sockets of a run.
-    pub(super) const fn sockets(&self, transport: Transport) -> usize {
+    pub(super) fn sockets(&self, common: &Common) -> usize {
         let (sessions, senders) = match self {
             Self::FanOut(options) => (options.subscribers + options.publishers, options.publishers),
             Self::Rooms(options) => (options.clients, options.clients),
             Self::Idle(options) => (options.clients, 0),
             Self::Storm(options) => (options.clients, 0),
             Self::Polls(options) => (options.clients, 0),
+            Self::Delft(cell) => (cell.users + 1, 1),
         };
-        match transport {
+        match self.transport(common) {
             Transport::WebSocket => sessions,
             Transport::LongPolling => sessions + senders,
         }
@@ -77,6 +92,7 @@ impl Workload<'_> {
 #[derive(Debug)]
 struct Stage<'a> {
     common: &'a Common,
+    transport: Transport,
     contestant: &'a Contestant,
     progress: &'a mut Progress,
 }
@@ -89,13 +105,15 @@ impl Stage<'_> {
         channels: Vec<String>,
         memberships: Vec<Vec<u32>>,
         senders: usize,
-        unheld: bool,
+        connects: Connects,
     ) -> Result<Swarm, BenchError> {
         let habits = Habits {
-            transport: self.common.transport,
+            transport: self.transport,
             opening_max: self.common.opening,
             sources: self.common.sources,
-            unheld,
+            connects,
+            acks: self.common.ack_extension,
+            deflate: self.common.permessage_deflate,
             patience_ns: u64::try_from(self.common.patience.as_nanos()).unwrap_or(u64::MAX),
         };
         let ledger = Ledger::new(run_number(), channels.len(), senders, &memberships);
@@ -122,7 +140,9 @@ impl Stage<'_> {
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("os", json!(std::env::consts::OS)),
             ("cores", json!(std::thread::available_parallelism().map_or(0, usize::from))),
-            ("transport", json!(self.common.transport.name())),
+            ("transport", json!(self.transport.name())),
+            ("ackExtension", json!(self.common.ack_extension)),
+            ("permessageDeflate", json!(self.common.permessage_deflate)),
             ("sessions", json!(swarm.len())),
         ];
         config.extend(own);

@@ -131,7 +131,7 @@ mod tests {
         }
         let length = post.len();
         assert_eq!(http(&post), Some(Http::Post { body: length - 4..length, length }));
-        let upgrade = wire::upgrade("/x", "h");
+        let upgrade = wire::upgrade("/x", "h", false);
         let Some(Http::Upgrade { accept, .. }) = http(&upgrade) else { panic!("no upgrade") };
         assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }

@@ -2,13 +2,15 @@
 
 use std::mem;
 
+use serde_json::Value;
+
 use super::{
     super::{
         frame, response,
         session::{Lane, Phase},
         wire::{self, Reply, Transport},
     },
-    Swarm,
+    Connects, Swarm,
 };
 
 impl Swarm {
@@ -71,9 +73,16 @@ impl Swarm {
                     head.status
                 ));
             }
+            if self.habits.deflate && !head.extensions.contains("server_no_context_takeover") {
+                let accepted = if head.extensions.is_empty() { "none" } else { &head.extensions };
+                return Err(format!(
+                    "the server does not compress each message by itself; accepted extensions: \
+                     {accepted}"
+                ));
+            }
             used = head.length;
             self.set_phase(id, Phase::Handshaking);
-            self.request(id, &wire::handshake(Transport::WebSocket));
+            self.request(id, &wire::handshake(Transport::WebSocket, self.habits.acks));
         }
         while self.phase(id) != Phase::Gone {
             let rest = bytes.get(used..).unwrap_or_default();
@@ -90,7 +99,7 @@ impl Swarm {
     }
 
     fn take_frame(&mut self, id: usize, bytes: &[u8]) -> Result<usize, String> {
-        let Some((frame, length)) = frame::next(bytes)? else { return Ok(0) };
+        let Some((frame, length)) = frame::next(bytes, self.habits.deflate)? else { return Ok(0) };
         match frame.opcode {
             frame::PING => {
                 let line = self.sessions.get_mut(id).and_then(|session| session.main.as_mut());
@@ -103,18 +112,34 @@ impl Swarm {
             frame::CLOSE => self.closed(id, Lane::Main),
             _ => {
                 let Some(session) = self.sessions.get_mut(id) else { return Ok(length) };
+                session.is_compressed |= frame.compressed;
                 if frame.last && session.fragments.is_empty() {
-                    self.payload(id, Lane::Main, frame.payload)?;
+                    self.message(id, frame.payload)?;
                 } else {
                     session.fragments.extend_from_slice(frame.payload);
                     if frame.last {
                         let whole = mem::take(&mut session.fragments);
-                        self.payload(id, Lane::Main, &whole)?;
+                        self.message(id, &whole)?;
                     }
                 }
             }
         }
         Ok(length)
+    }
+
+    /// Takes a whole WebSocket message, compressed or not.
+    fn message(&mut self, id: usize, body: &[u8]) -> Result<(), String> {
+        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
+        if !mem::take(&mut session.is_compressed) {
+            return self.payload(id, Lane::Main, body);
+        }
+        let mut inflater = mem::take(&mut self.inflater);
+        let taken = match inflater.inflate(body) {
+            Ok(payload) => self.payload(id, Lane::Main, payload),
+            Err(reason) => Err(reason.to_owned()),
+        };
+        self.inflater = inflater;
+        taken
     }
 
     fn take_response(&mut self, id: usize, lane: Lane, bytes: &[u8]) -> Result<usize, String> {
@@ -162,7 +187,8 @@ impl Swarm {
                 }
                 let over_http = self.habits.transport == Transport::LongPolling;
                 if lane == Lane::Main && (over_http || self.connect_reply.find(payload).is_some()) {
-                    self.cycle(id, now_ns);
+                    self.note_ack(id, payload);
+                    self.cycle(id, now_ns, delivers);
                 }
             }
             Phase::Leaving => {
@@ -187,9 +213,12 @@ impl Swarm {
         if reply.successful != Some(true) {
             return Err(reply.refusal());
         }
-        let transport = self.habits.transport;
         match (self.phase(id), &*reply.channel) {
             (Phase::Handshaking, "/meta/handshake") => {
+                let offered = reply.ext.get("ack").is_some_and(|ack| *ack != false);
+                if self.habits.acks && !offered {
+                    return Err("the server has no acknowledgement extension".to_owned());
+                }
                 let client_id =
                     reply.client_id.clone().ok_or("the handshake reply has no clientId")?;
                 let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
@@ -206,22 +235,18 @@ impl Swarm {
                 self.set_phase(id, Phase::Subscribing(missing - 1));
             }
             (Phase::Connecting, "/meta/connect") => {
-                let (path, host) = (&self.target.path, &self.target.host);
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.ack = reply.ext.get("ack").and_then(Value::as_u64).unwrap_or(0);
+                }
+                self.compose_connect(id);
                 let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
-                let text = wire::connect(&session.client_id, transport, self.habits.unheld);
-                session.connect = match transport {
-                    Transport::WebSocket => {
-                        let mut bytes = Vec::new();
-                        frame::write(frame::TEXT, text.as_bytes(), &mut bytes);
-                        bytes
-                    }
-                    Transport::LongPolling => wire::post(path, host, &session.cookies, &text),
-                };
                 session.phase = Phase::Ready;
                 self.opened.saturating_record(now_ns.saturating_sub(session.asked_ns));
                 self.opening -= 1;
                 self.counts.ready += 1;
-                self.connect(id, now_ns);
+                if self.habits.connects != Connects::Pulled {
+                    self.connect(id, now_ns);
+                }
             }
             _ => {}
         }
@@ -237,18 +262,36 @@ impl Swarm {
 
     fn first_connect(&mut self, id: usize) {
         self.set_phase(id, Phase::Connecting);
-        let text = wire::connect(self.client_id(id), self.habits.transport, true);
+        let ack = self.habits.acks.then_some(0);
+        let text = wire::connect(self.client_id(id), self.habits.transport, true, ack);
         self.request(id, &text);
     }
 
-    /// A connect was answered: send the next.
-    fn cycle(&mut self, id: usize, now_ns: u64) {
-        self.counts.cycles += 1;
-        if self.habits.unheld {
-            let asked_ns = self.sessions.get(id).map_or(now_ns, |session| session.asked_ns);
-            self.cycles.saturating_record(now_ns.saturating_sub(asked_ns));
+    /// Notes what the next connect acknowledges.
+    fn note_ack(&mut self, id: usize, payload: &[u8]) {
+        if self.habits.acks
+            && let Some(ack) = wire::ack(payload)
+            && let Some(session) = self.sessions.get_mut(id)
+        {
+            session.ack = ack;
         }
-        self.connect(id, now_ns);
+    }
+
+    /// A connect was answered: send the next, unless the workload does that.
+    fn cycle(&mut self, id: usize, now_ns: u64, delivers: bool) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        session.asking = false;
+        self.counts.cycles += 1;
+        if !session.rooms.is_empty() {
+            self.counts.answered += 1;
+            self.counts.vain += u64::from(!delivers);
+        }
+        if self.habits.connects != Connects::Held {
+            self.cycles.saturating_record(now_ns.saturating_sub(session.asked_ns));
+        }
+        if self.habits.connects != Connects::Pulled {
+            self.connect(id, now_ns);
+        }
     }
 
     /// Finds out what was refused: a publish is entered, anything else ends the session.
@@ -266,11 +309,13 @@ impl Swarm {
     /// The server has closed a connection.
     fn closed(&mut self, id: usize, lane: Lane) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        if lane == Lane::Command && !session.commanding {
-            // An idle keep-alive connection; the next request opens another.
-            session.command = None;
-        } else {
-            self.fail(id, "the server closed a connection of a session".to_owned());
+        // An idle keep-alive connection may be closed; the next request opens another.
+        match lane {
+            Lane::Command if !session.commanding => session.command = None,
+            Lane::Main if self.habits.connects == Connects::Pulled && !session.asking => {
+                session.main = None;
+            }
+            _ => self.fail(id, "the server closed a connection of a session".to_owned()),
         }
     }
 

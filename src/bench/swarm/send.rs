@@ -1,5 +1,7 @@
 //! What the sessions send.
 
+use std::io;
+
 use super::{
     super::{
         frame,
@@ -7,7 +9,7 @@ use super::{
         wire,
         wire::Transport,
     },
-    Swarm,
+    Connects, Habits, Swarm,
 };
 
 impl Swarm {
@@ -16,9 +18,10 @@ impl Swarm {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let (path, host) = (&self.target.path, &self.target.host);
         let request = match self.habits.transport {
-            Transport::WebSocket => wire::upgrade(path, host),
+            Transport::WebSocket => wire::upgrade(path, host, self.habits.deflate),
             Transport::LongPolling => {
-                wire::post(path, host, "", &wire::handshake(Transport::LongPolling))
+                let handshake = wire::handshake(Transport::LongPolling, self.habits.acks);
+                wire::post(path, host, "", &handshake)
             }
         };
         if let Some(line) = session.main.as_mut() {
@@ -81,10 +84,45 @@ impl Swarm {
         self.sessions.get(id).map_or("", |session| &session.client_id)
     }
 
+    /// Pulls: sends the connect of a session whose last one was answered, over a new connection if
+    /// the server has closed the old one. False if it is still under way.
+    pub(in super::super) fn pull(&mut self, id: usize) -> bool {
+        let Some(session) = self.sessions.get(id) else { return false };
+        if session.phase != Phase::Ready || session.asking {
+            return false;
+        }
+        if session.main.is_none() {
+            self.dial(id, Lane::Main);
+        }
+        self.connect(id, self.clock.now_ns());
+        true
+    }
+
+    /// Writes the connect that a session repeats, or, if it acknowledges, its next one.
+    pub(super) fn compose_connect(&mut self, id: usize) {
+        let (path, host) = (&self.target.path, &self.target.host);
+        let Habits { transport, connects, acks, .. } = self.habits;
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let ack = acks.then_some(session.ack);
+        let text = wire::connect(&session.client_id, transport, connects != Connects::Held, ack);
+        session.connect = match transport {
+            Transport::WebSocket => {
+                let mut bytes = Vec::new();
+                frame::write(frame::TEXT, text.as_bytes(), &mut bytes);
+                bytes
+            }
+            Transport::LongPolling => wire::post(path, host, &session.cookies, &text),
+        };
+    }
+
     /// Sends the connect, which was written once the session had its id.
     pub(super) fn connect(&mut self, id: usize, now_ns: u64) {
+        if self.habits.acks {
+            self.compose_connect(id);
+        }
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.asked_ns = now_ns;
+        session.asking = true;
         if let Some(line) = session.main.as_mut() {
             line.queue(&session.connect);
         }
@@ -131,16 +169,22 @@ impl Swarm {
     /// Writes what waits in a connection.
     pub(super) fn flush(&mut self, id: usize, lane: Lane) {
         let line = self.sessions.get_mut(id).and_then(|session| session.line(lane));
-        if let Some(Err(error)) = line.map(|line| line.flush()) {
-            self.lost(id, &error);
-        }
+        let written = line.map(|line| line.flush());
+        self.wrote(id, written);
     }
 
     /// Goes on with a connection that can be written to.
     pub(super) fn writable(&mut self, id: usize, lane: Lane) {
         let line = self.sessions.get_mut(id).and_then(|session| session.line(lane));
-        if let Some(Err(error)) = line.map(|line| line.writable()) {
-            self.lost(id, &error);
+        let written = line.map(|line| line.writable());
+        self.wrote(id, written);
+    }
+
+    fn wrote(&mut self, id: usize, written: Option<io::Result<usize>>) {
+        match written {
+            Some(Ok(count)) => self.counts.sent_bytes += count as u64,
+            Some(Err(error)) => self.lost(id, &error),
+            None => {}
         }
     }
 }

@@ -15,8 +15,8 @@ use super::{
         ledger::Times,
         meter::{Reading, add_costs},
         options::{FanOut, Pace},
-        report::{Report, number, rate},
-        swarm::Swarm,
+        report::{Report, number, per, rate},
+        swarm::{Connects, Swarm},
         wire::{Publish, Transport},
     },
     Stage, add_totals,
@@ -27,11 +27,12 @@ pub(super) fn run(stage: &mut Stage<'_>, options: &FanOut) -> Result<Report, Ben
     let channel = format!("/bench/{:08x}", super::run_number());
     let mut memberships = vec![vec![0]; options.subscribers];
     memberships.resize(options.subscribers + options.publishers, Vec::new());
-    let mut swarm = stage.swarm(vec![channel.clone()], memberships, options.publishers, false)?;
+    let mut swarm =
+        stage.swarm(vec![channel.clone()], memberships, options.publishers, Connects::Held)?;
     let sessions = swarm.len();
     stage.open(&mut swarm, sessions)?;
 
-    let mut load = Load::new(options, channel, stage.common.transport, swarm.clock.now_ns());
+    let mut load = Load::new(options, channel, stage.transport, swarm.clock.now_ns());
     let begin = load.drive(stage, &mut swarm, load.measured_ns)?;
     let end = load.drive(stage, &mut swarm, load.end_ns)?;
     let name = stage.contestant.target.name.clone();
@@ -213,12 +214,28 @@ impl<'a> Load<'a> {
         report.add("sendRate", rate(end.published - begin.published, span_ns), "messages/s");
         report.add_compared("receiveRate", rate(deliveries, span_ns), "messages/s");
         report.add("responseRate", rate(end.responses - begin.responses, span_ns), "responses/s");
+        if deliveries > 0 {
+            report.add("bytesPerDelivery", per(end.bytes - begin.bytes, deliveries), "B");
+        }
         let latency = if open_loop { &swarm.ledger.scheduled } else { &swarm.ledger.latency };
         report.add_latency(LATENCY_KEYS, latency);
-        add_costs(&mut report, span, ("serverCpuPerDelivery", deliveries));
+        if options.subscribers == 0 {
+            add_publish_costs(&mut report, span);
+        } else {
+            add_costs(&mut report, span, ("serverCpuPerDelivery", deliveries));
+        }
         add_totals(&mut report, &swarm.ledger.totals);
         stage.add_failures(&mut report, swarm);
         report
+    }
+}
+
+/// Adds what publishes cost that nobody receives, and how much of it is not the kernel's.
+fn add_publish_costs(report: &mut Report, span: (&Reading, &Reading)) {
+    add_costs(report, span, ("serverCpuPerPublish", span.1.published - span.0.published));
+    let value = |key| report.figure(key).map(|figure| figure.value);
+    if let (Some(all), Some(user)) = (value("serverCpuPerPublish"), value("serverCpuUser")) {
+        report.add_compared("serverUserCpuPerPublish", all * user / 100.0, "µs");
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
         meter::add_costs,
         options::Idle,
         report::{Report, micros, per},
+        swarm::Connects,
     },
     Stage,
 };
@@ -23,7 +24,7 @@ pub(super) fn run(stage: &mut Stage<'_>, options: &Idle) -> Result<Report, Bench
     let channels = (0..options.subscriptions).map(|number| format!("/bench/idle/{number}"));
     let channels: Vec<String> = channels.collect();
     let all: Vec<u32> = (0..channels.len()).filter_map(|room| u32::try_from(room).ok()).collect();
-    let mut swarm = stage.swarm(channels, vec![all; options.clients], 0, false)?;
+    let mut swarm = stage.swarm(channels, vec![all; options.clients], 0, Connects::Held)?;
 
     let first = (options.clients / 10).min(FIRST_MAX);
     stage.open(&mut swarm, first)?;

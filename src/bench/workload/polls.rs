@@ -12,6 +12,7 @@ use super::{
         meter::add_costs,
         options::Polls,
         report::{Report, number, rate},
+        swarm::Connects,
     },
     Stage,
     fanout::LATENCY_KEYS,
@@ -19,7 +20,8 @@ use super::{
 
 /// Runs once.
 pub(super) fn run(stage: &mut Stage<'_>, options: &Polls) -> Result<Report, BenchError> {
-    let mut swarm = stage.swarm(Vec::new(), vec![Vec::new(); options.clients], 0, true)?;
+    let mut swarm =
+        stage.swarm(Vec::new(), vec![Vec::new(); options.clients], 0, Connects::Rapid)?;
     stage.open(&mut swarm, options.clients)?;
     // Sessions that came first have polled while others were opened; that does not count.
     swarm.cycles.reset();

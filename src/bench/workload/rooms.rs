@@ -17,7 +17,7 @@ use super::{
         options::Rooms,
         random::Random,
         report::{Report, number, per, rate},
-        swarm::Swarm,
+        swarm::{Connects, Swarm},
         wire::Publish,
     },
     Stage, add_totals,
@@ -30,7 +30,7 @@ pub(super) fn run(stage: &mut Stage<'_>, options: &Rooms) -> Result<Report, Benc
     let channels: Vec<String> = (0..options.rooms).map(|room| format!("{base}/{room}")).collect();
     let mut random = Random::new(stage.common.seed);
     let memberships = memberships(options, &mut random)?;
-    let mut swarm = stage.swarm(channels.clone(), memberships, options.clients, false)?;
+    let mut swarm = stage.swarm(channels.clone(), memberships, options.clients, Connects::Held)?;
     stage.open(&mut swarm, options.clients)?;
 
     let begin = stage.reading(&swarm);

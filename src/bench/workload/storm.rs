@@ -8,6 +8,7 @@ use super::{
         meter::add_costs,
         options::Storm,
         report::{Report, rate},
+        swarm::Connects,
     },
     Stage,
 };
@@ -15,7 +16,8 @@ use super::{
 /// Runs once.
 pub(super) fn run(stage: &mut Stage<'_>, options: &Storm) -> Result<Report, BenchError> {
     let channel = format!("/bench/{:08x}", super::run_number());
-    let mut swarm = stage.swarm(vec![channel], vec![vec![0]; options.clients], 0, false)?;
+    let mut swarm =
+        stage.swarm(vec![channel], vec![vec![0]; options.clients], 0, Connects::Held)?;
     let before = stage.reading(&swarm);
     stage.open(&mut swarm, options.clients)?;
     let after = stage.reading(&swarm);
