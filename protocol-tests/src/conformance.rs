@@ -48,7 +48,7 @@ pub fn root() -> PathBuf {
 }
 
 /// Finds the numbered tests below `protocol-tests/`: Rust functions, and strings that begin with a
-/// number in JavaScript and Python.
+/// number in JavaScript, Python and Java.
 pub fn find_tests(root: &Path) -> Tests {
     let mut tests = Tests::new();
     for file in sources(&root.join("protocol-tests")) {
@@ -114,7 +114,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
             && !name.starts_with('.')
         {
             found.extend(sources(&path));
-        } else if matches!(extension, "rs" | "js" | "mjs" | "cjs" | "py") {
+        } else if matches!(extension, "rs" | "js" | "mjs" | "cjs" | "py" | "java") {
             found.push(path);
         }
     }

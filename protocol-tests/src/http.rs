@@ -38,6 +38,14 @@ impl Connection {
         Self { stream, unread: Vec::new() }
     }
 
+    /// Connects from a chosen loopback address.
+    pub async fn open_from(source: SocketAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(source).expect("bind a loopback address");
+        let stream = soon("TCP connection", socket.connect(address)).await.expect("connect");
+        Self { stream, unread: Vec::new() }
+    }
+
     /// Connects with a receive buffer of a few kilobytes: what the client does not read soon stays
     /// with the broker.
     pub async fn open_narrow(address: SocketAddr) -> Self {

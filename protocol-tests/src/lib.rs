@@ -9,12 +9,14 @@
 //! - [`bayeux`]: sessions over both, replies as exact JSON
 //! - [`service`]: a service that publishes over HTTP with an API key
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
+//! - [`reverse_proxy`]: nginx, HAProxy and Apache before the broker
 //! - [`tap`]: a relay that cuts at an exact byte and knows what the broker had written
 //! - [`process`]: the real program, watched from outside
 //! - [`canary`]: clients that must notice nothing of an attack on their broker
 //! - [`ledger`]: who published and who received what, and the verdict on it
 //! - [`deadline`]: waiting for events, never for luck
 //! - [`random`]: the seeded generator behind random plans
+//! - [`smuggling`]: requests on whose end two readers might disagree
 //! - [`conformance`]: the table of protocol items and the tests that prove them
 
 pub mod bayeux;
@@ -27,6 +29,8 @@ pub mod ledger;
 pub mod process;
 pub mod proxy;
 pub mod random;
+pub mod reverse_proxy;
 pub mod service;
+pub mod smuggling;
 pub mod tap;
 pub mod websocket;

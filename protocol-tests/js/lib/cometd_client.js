@@ -1,7 +1,8 @@
 // npm cometd in Node, current (9) and previous (7), as one kind of client for all checks.
 //
-// Each client has exactly one transport, its own cookies (the Node adapter would share them, and the
-// broker would take all clients for one browser), and a log of all that crossed the wire.
+// Each client has exactly the transports that it was given, its own cookies (the Node adapter would
+// share them, and the broker would take all clients for one browser), and a log of all that crossed
+// the wire.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -23,7 +24,7 @@ async function load(generation) {
   return { adapt, ...Object.fromEntries(classes), ...require("cometd-7") };
 }
 
-/** Loads the library once and returns a function that makes clients of it. */
+/** Loads the library once and returns a function that makes clients of it, with one transport or a list. */
 export async function clientFactory(generation, transport) {
   const library = await load(generation);
   return {
@@ -47,13 +48,15 @@ export class CometdClient {
 
   constructor(library, transport, url, options) {
     this.cometd = new library.CometD();
-    const chosen = this.cometd.findTransport(transport);
+    const transports = [transport].flat().map((name) => [name, this.cometd.findTransport(name)]);
     this.cometd.unregisterTransports();
-    this.cometd.registerTransport(transport, chosen);
+    for (const [name, chosen] of transports) this.cometd.registerTransport(name, chosen);
     this.cometd.configure({ url, logLevel: "warn", backoffIncrement: 200, ...options });
     this.cometd.addListener("/meta/unsuccessful", (message) => this.unsuccessful.push(message));
-    this.#record(chosen);
-    if (transport === "long-polling") keepOwnCookies(library, chosen);
+    for (const [name, chosen] of transports) {
+      this.#record(chosen);
+      if (name === "long-polling") keepOwnCookies(library, chosen);
+    }
   }
 
   #record(transport) {

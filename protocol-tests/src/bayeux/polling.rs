@@ -57,6 +57,12 @@ impl Polling {
         session
     }
 
+    /// Goes on at another address, on a new connection.
+    pub async fn move_to(&mut self, address: SocketAddr) {
+        self.address = address;
+        self.connection = Connection::open(address).await;
+    }
+
     /// The request that would carry `messages`.
     pub fn request(&self, mut messages: Value) -> Request {
         stamp(&mut messages, &self.client_id);
