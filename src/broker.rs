@@ -9,6 +9,7 @@
 //!   its `mailbox`.
 //! - `topic` is one channel name or pattern with its subscribers and its publish order.
 //! - [`Delivery`] carries published frames to every matching mailbox.
+//! - `direct` puts a message into one mailbox.
 //! - `expiry` ends sessions whose clients stay away.
 
 mod ack;
@@ -16,6 +17,7 @@ mod activity;
 mod batch;
 mod browser;
 mod deliver;
+mod direct;
 mod expiry;
 mod holds;
 mod lazy;
@@ -45,7 +47,7 @@ pub use self::{
     expiry::TICK,
     holds::HoldSlot,
     lazy::LAZY_TICK,
-    limits::{Cause, Counters, Ended},
+    limits::{Cause, Counter, Counters, Ended},
     mailbox::{Carrier, Generation, Ready, Take},
     payload::Payload,
     publish::Published,

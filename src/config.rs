@@ -20,6 +20,7 @@ mod nearest;
 mod origin;
 mod problem;
 mod reference;
+mod service;
 mod settings;
 mod system;
 
@@ -28,6 +29,7 @@ pub use self::{
     origin::Origin,
     problem::Problem,
     reference::{Assignment, configuration_md, example_file},
+    service::{Service, ServiceReply},
     system::Machine,
 };
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// Rules by channel pattern; for each key the most specific entry decides.
     pub channels: Vec<ChannelRule>,
+    /// Back-ends that answer service channels over HTTP.
+    pub services: Vec<Service>,
     /// Who may connect.
     pub auth: Auth,
     /// Publishing over HTTP.
@@ -304,6 +308,10 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Time without progress in writing.
     pub write_timeout: Duration,
+    /// Calls of services that are in flight at a time, of all services together.
+    pub service_calls: usize,
+    /// Calls of services that one session has in flight at a time.
+    pub service_calls_per_session: usize,
 }
 
 /// `[[channels]]`: what holds for the channels under one pattern. `None`: as a more general entry says,

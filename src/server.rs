@@ -21,6 +21,7 @@ mod polling;
 mod publish;
 mod report;
 mod route;
+mod services;
 mod socket;
 mod streaming;
 mod timesync;
@@ -64,6 +65,10 @@ use self::{
 pub use self::{
     drain::Drained,
     local::{Handle, HandleError, Message, Subscription},
+    services::{
+        BadService, Call, ServiceCounters, ServiceError, ServiceOptions, ServiceResult,
+        check_services,
+    },
 };
 use crate::{
     auth::{BadKey, Keyring},
@@ -89,6 +94,9 @@ pub enum StartError {
     /// `auth.keys` does not work.
     #[error(transparent)]
     Keys(#[from] BadKey),
+    /// `services` does not work.
+    #[error(transparent)]
+    Services(#[from] BadService),
     /// The directory of `--static` does not work.
     #[error(transparent)]
     Files(#[from] NoDirectory),
@@ -223,7 +231,7 @@ impl Server {
         abort: impl Future<Output = ()>,
     ) -> Drained {
         let Self { app, main, admin, socket, files, .. } = self;
-        let end = app.drain.end_guard();
+        let end = (app.drain.end_guard(), Forget(Arc::clone(&app)));
         // Both of `limits` that may be "auto" are numbers by now.
         let connections = Connections::new(app.config.limits.connections.unwrap_or(UNLIMITED));
         let mut service = JoinSet::new();
@@ -280,6 +288,15 @@ impl Server {
     }
 }
 
+/// Forgets services when dropped: a handler may hold a [`Handle`], and so the server that holds it.
+struct Forget(Arc<App>);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.0.services.close();
+    }
+}
+
 /// Changes settings of a running server, without a disconnect.
 #[derive(Clone)]
 pub struct Reloader {
@@ -311,9 +328,15 @@ async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connecti
     app.drain.announce();
     sleep(app.config.server.drain_delay).await;
     accepting.shutdown().await;
+    let began = clock::now();
+    let limit = app.config.server.drain_timeout;
+    // A reply needs the connection of its caller, so calls of services come first. But what they take
+    // of the time must leave enough for telling everybody.
+    let _ = timeout(limit / 2, app.services.finish()).await;
     app.drain.begin(app.broker.sessions());
     app.tasks.close();
-    let gone = timeout(app.config.server.drain_timeout, app.tasks.wait()).await;
+    let left = limit.saturating_sub(clock::now().saturating_duration_since(began));
+    let gone = timeout(left, app.tasks.wait()).await;
     if gone.is_err() {
         warn!(open = connections.open(), key = "server.drain_timeout", "drain timed out");
     }
@@ -326,6 +349,7 @@ async fn tick(app: Arc<App>) {
     loop {
         ticks.tick().await;
         app.broker.tick(clock::now());
+        app.services.tick(clock::now());
         report::ended(&app);
     }
 }

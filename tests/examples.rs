@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 #[test]
-fn the_embedding_example_publishes_receives_and_stops() {
+fn the_embedding_example_publishes_receives_serves_and_stops() {
     // `cargo test` builds the examples beside the folder of this test.
     let folder = std::env::current_exe().unwrap();
     let example = folder.parent().and_then(|deps| deps.parent()).unwrap().join("examples/embed");
@@ -20,6 +20,8 @@ fn the_embedding_example_publishes_receives_and_stops() {
             r#"/weather/oslo {"channel":"/weather/oslo","data":{"degrees":-3}}"#,
             r#"/weather/delft {"channel":"/weather/delft","data":{"degrees":9}}"#,
             r#"/weather/rome {"channel":"/weather/rome","data":{"degrees":17}}"#,
+            r#"[{"channel":"/service/forecast/oslo","data":-5,"id":"2","successful":true}]"#,
+            r#"[{"channel":"/service/forecast/atlantis","data":{"class":"NoSuchCity","message":"no forecast for atlantis"},"id":"2","successful":false,"error":"500::service_failed"}]"#,
         ]
     );
     assert!(last.starts_with("stopped after "), "{text}");

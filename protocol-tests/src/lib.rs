@@ -7,6 +7,7 @@
 //! - [`http`]: an HTTP/1.1 client that sends exactly the bytes it is given
 //! - [`websocket`]: a WebSocket client that can also send what the standard forbids
 //! - [`bayeux`]: sessions over both, replies as exact JSON
+//! - [`back_end`]: the back-end of a service channel
 //! - [`service`]: a service that publishes over HTTP with an API key
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
 //! - [`reverse_proxy`]: nginx, HAProxy and Apache before the broker
@@ -19,6 +20,7 @@
 //! - [`smuggling`]: requests on whose end two readers might disagree
 //! - [`conformance`]: the table of protocol items and the tests that prove them
 
+pub mod back_end;
 pub mod bayeux;
 pub mod broker;
 pub mod canary;

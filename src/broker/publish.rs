@@ -76,10 +76,7 @@ impl Broker {
         if channel.is_pattern() {
             return Err(Refusal::PublishDenied { reason: "wildcard_channel" });
         }
-        if self.pressure_percent() >= 100 {
-            self.counters.publishes_refused.add(1);
-            return Err(Refusal::Overloaded);
-        }
+        self.admit()?;
         let Sending { publisher, reach, now } = sending;
         let rule = self.rules.of(channel);
         let lazy_until = (!rule.lazy.is_zero()).then(|| self.clock.after(now, rule.lazy));

@@ -9,6 +9,7 @@ use bayeuxd::{
     auth::Keyring,
     bayeux::{ChannelName, Kind},
     config::{Loaded, Loader, Problem},
+    server::check_services,
 };
 
 use super::{Failure, key::name_limits};
@@ -46,6 +47,8 @@ pub(super) fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Failur
         return Err(refuse(problems));
     }
     Keyring::new(&loaded.config.auth.keys, name_limits(&loaded.config))
+        .map_err(|error| Failure::Configuration(vec![error.to_string()]))?;
+    check_services(&loaded.config, name_limits(&loaded.config))
         .map_err(|error| Failure::Configuration(vec![error.to_string()]))?;
     Ok(loaded)
 }

@@ -193,7 +193,8 @@ fn start_failed(error: StartError) -> Failure {
         StartError::Cookie(_)
         | StartError::Origin(_)
         | StartError::Proxies(_)
-        | StartError::Keys(_) => Failure::Configuration(vec![error.to_string()]),
+        | StartError::Keys(_)
+        | StartError::Services(_) => Failure::Configuration(vec![error.to_string()]),
         _ => failed(error),
     }
 }

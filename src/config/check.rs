@@ -101,6 +101,20 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .into(),
         );
     }
+    for (index, service) in config.services.iter().enumerate() {
+        if service.max_reply > config.session.queue.max_bytes {
+            found.push(format!(
+                "services[{index}].max_reply is above session.queue.max_bytes: one large reply ends \
+                 the session that called"
+            ));
+        }
+        if service.max_in_flight > config.limits.service_calls {
+            found.push(format!(
+                "services[{index}].max_in_flight is above limits.service_calls, which bounds all \
+                 services together"
+            ));
+        }
+    }
     for (index, rule) in config.channels.iter().enumerate() {
         if config.channels.iter().take(index).any(|earlier| earlier.pattern == rule.pattern) {
             found.push(format!(

@@ -122,6 +122,8 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(75),
             write_timeout: Duration::from_secs(10),
+            service_calls: 256,
+            service_calls_per_session: 32,
         }
     }
 }

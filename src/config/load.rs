@@ -15,7 +15,10 @@ use super::{
     Config, Origin, Problem, check,
     nearest::nearest,
     reference::variable,
-    settings::{KEYS, RULES, SECTIONS, Setting, key_settings, rule_settings, settings},
+    settings::{
+        KEYS, RULES, SECTIONS, SERVICES, Setting, key_settings, rule_settings, service_settings,
+        settings,
+    },
 };
 
 /// Joins sources; later ones win, so call in the order file, environment, flags.
@@ -37,12 +40,12 @@ pub struct Loaded {
     origins: BTreeMap<String, Origin>,
 }
 
-/// A list of tables: its key, the settings of an entry, the one that each entry has to have with its
+/// A list of tables: its key, the settings of an entry, those that each entry has to have with their
 /// meaning, and an entry to show.
 struct Tables<T> {
     key: &'static str,
     of: Vec<Setting<T>>,
-    required: (&'static str, &'static str),
+    required: &'static [(&'static str, &'static str)],
     example: &'static str,
 }
 
@@ -85,14 +88,15 @@ impl Loader {
     }
 
     /// Adds environment variables: `BAYEUXD_SESSION__MAX_INTERVAL` is `session.max_interval`, and
-    /// `BAYEUXD_CHANNELS` the list of rules. All others are none of ours; Kubernetes, for one, sets
+    /// `BAYEUXD_CHANNELS` and `BAYEUXD_SERVICES` are the lists of that name. All others are none of ours; Kubernetes, for one, sets
     /// `BAYEUXD_SERVICE_HOST` for a service of that name. A key with too few `_` is warned of.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let mut ours: Vec<(String, String)> = variables.into_iter().collect();
         ours.sort();
         for (name, value) in ours {
             let Some(path) = name.strip_prefix("BAYEUXD_") else { continue };
-            if path.contains("__") || path.eq_ignore_ascii_case(RULES) {
+            let is_list = [RULES, SERVICES].iter().any(|list| path.eq_ignore_ascii_case(list));
+            if path.contains("__") || is_list {
                 let key = path.to_ascii_lowercase().replace("__", ".");
                 self.single(&key, &value, Origin::Environment(name));
             } else if let Some(meant) = self.with_single_underscores(path) {
@@ -171,7 +175,7 @@ impl Loader {
         let at = source.at(&span);
         if key == RULES {
             let example = "{ match = \"/ticker/**\" }";
-            let required = ("match", "which channels the entry is for");
+            let required = &[("match", "which channels the entry is for")];
             let list = Tables { key: RULES, of: rule_settings(), required, example };
             if let Some(rules) = self.tables(&list, at, value, source) {
                 self.config.channels = rules;
@@ -180,10 +184,20 @@ impl Loader {
         }
         if key == KEYS {
             let example = "{ id = \"orders\" }";
-            let required = ("id", "how logs and answers call the key");
+            let required = &[("id", "how logs and answers call the key")];
             let list = Tables { key: KEYS, of: key_settings(), required, example };
             if let Some(keys) = self.tables(&list, at, value, source) {
                 self.config.auth.keys = keys;
+            }
+            return;
+        }
+        if key == SERVICES {
+            let example = "{ channel = \"/service/quote/**\", url = \"http://127.0.0.1:9000/\" }";
+            let required =
+                &[("channel", "which channels the entry is for"), ("url", "where the back-end is")];
+            let list = Tables { key: SERVICES, of: service_settings(), required, example };
+            if let Some(services) = self.tables(&list, at, value, source) {
+                self.config.services = services;
             }
             return;
         }
@@ -265,9 +279,11 @@ impl Loader {
                 self.problems.push(bad_value(here, &key, value, source, setting.allowed()));
             }
         }
-        let (required, meaning) = list.required;
-        if !table.contains_key(required) {
-            self.problems.push(Problem::MissingKey { at, key: join(prefix, required), meaning });
+        for (required, meaning) in list.required {
+            if !table.contains_key(*required) {
+                let (at, key) = (at.clone(), join(prefix, required));
+                self.problems.push(Problem::MissingKey { at, key, meaning });
+            }
         }
         item
     }

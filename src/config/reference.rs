@@ -6,7 +6,10 @@ use toml::{Table, Value};
 
 use super::{
     Config,
-    settings::{KEYS, RULES, SECTIONS, Section, Setting, key_settings, rule_settings, settings},
+    settings::{
+        KEYS, RULES, SECTIONS, SERVICES, Section, Setting, key_settings, rule_settings,
+        service_settings, settings,
+    },
 };
 
 /// A key and its value, both as they would be written in the file.
@@ -35,6 +38,7 @@ impl Config {
             .collect();
         list.push(tables(KEYS, &self.auth.keys, &key_settings()));
         list.push(tables(RULES, &self.channels, &rule_settings()));
+        list.push(tables(SERVICES, &self.services, &service_settings()));
         list
     }
 }
@@ -78,6 +82,7 @@ fn entries_of(section: &Section) -> Option<Vec<Entry>> {
     match section.name {
         RULES => Some(of(rule_settings(), rule_example)),
         KEYS => Some(of(key_settings(), key_example)),
+        SERVICES => Some(of(service_settings(), service_example)),
         _ => None,
     }
 }
@@ -157,6 +162,20 @@ fn key_example(key: &str) -> &'static str {
         "secret_sha256" => "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
         "role" => "\"publish\"",
         _ => "[\"/orders/**\"]",
+    }
+}
+
+fn service_example(key: &str) -> &'static str {
+    match key {
+        "channel" => "\"/service/quote/**\"",
+        "url" => "\"http://127.0.0.1:9000/quote\"",
+        "reply" => "\"call\"",
+        "timeout" => "\"5s\"",
+        "max_in_flight" => "64",
+        "max_reply" => "\"64KiB\"",
+        "retries" => "0",
+        "secret_file" => "\"quote.key\"",
+        _ => "[\"X-Tenant: acme\"]",
     }
 }
 

@@ -14,9 +14,13 @@ use super::{
 };
 
 mod api;
+mod services;
 mod syntax;
 
-pub(super) use self::api::{KEYS, key_settings};
+pub(super) use self::{
+    api::{KEYS, key_settings},
+    services::{SERVICES, service_settings},
+};
 
 /// A section of the file, in the order of the documentation.
 pub(super) struct Section {
@@ -145,6 +149,12 @@ pub(super) const SECTIONS: &[Section] = &[
               channel and has the key decides, wherever it stands: `/a/b` before `/a/*` before \
               `/a/**` before `/**`. Without one the values of `[session]` hold.",
     },
+    Section {
+        name: SERVICES,
+        doc: "Back-ends that answer messages to `/service/**`; see docs/services.md. Of several \
+              entries that cover a channel the most specific is asked. The bounds on all of them \
+              together are `limits.service_calls` and `limits.service_calls_per_session`.",
+    },
     Section { name: "auth", doc: "Who may connect." },
     Section {
         name: KEYS,
@@ -165,6 +175,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
     all.extend(browser_cookie());
     all.extend(message_limits());
     all.extend(connection_limits());
+    all.extend(services::limits());
     all.extend(operations());
     all.extend(api::settings());
     all

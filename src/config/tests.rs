@@ -253,6 +253,7 @@ fn the_example_file_shows_the_defaults() {
     let mut config = load(&uncommented.join("\n")).unwrap().config;
     assert_eq!(config.channels.remove(0).pattern, "/ticker/**");
     assert_eq!(config.auth.keys.remove(0).id, "orders");
+    assert_eq!(config.services.remove(0).channel, "/service/quote/**");
     assert_eq!(config, Config::default());
 }
 
@@ -272,6 +273,30 @@ fn the_documentation_lists_every_key() {
         text == expected,
         "docs/configuration.md is old; run: BLESS=1 cargo test documentation"
     );
+}
+
+#[test]
+fn services_are_a_list_of_tables() {
+    let file = "[[services]]\nchannel = \"/service/a\"\nurl = \"http://h:9000/a\"\nretries = 2";
+    let service = load(file).unwrap().config.services.remove(0);
+    assert_eq!(service.url, "http://h:9000/a");
+    assert_eq!((service.retries, service.timeout), (2, Duration::from_secs(5)));
+    let https = error(&file.replace("http:", "https:"));
+    assert!(https.contains("https:// is not supported yet"), "{https}");
+    assert_eq!(
+        load("[[services]]\ntimeout = \"1s\"").unwrap_err(),
+        [
+            "bayeuxd.toml:1: services[0].channel is missing; it says which channels the entry is \
+             for",
+            "bayeuxd.toml:1: services[0].url is missing; it says where the back-end is",
+        ]
+    );
+    let list = r#"[{channel = "/service/b", url = "http://h/"}]"#;
+    let config = load_all(file, &[("BAYEUXD_SERVICES", list)], &[]).unwrap().config;
+    assert_eq!(config.services.len(), 1, "a later source replaces the list");
+    assert_eq!(config.services[0].channel, "/service/b");
+    let large = format!("{file}\nmax_reply = \"2MiB\"\nmax_in_flight = 1000");
+    assert_eq!(load(&large).unwrap().warnings.len(), 2);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::{
     forwarded::{Proxies, Scheme},
     origin::{self, OriginRule},
     publish::Api,
+    services::Services,
 };
 use crate::{
     auth::Keyring,
@@ -35,6 +36,7 @@ pub(crate) struct App {
     pub(crate) proxies: Proxies,
     pub(crate) keys: Keys,
     pub(super) api: Api,
+    pub(super) services: Services,
     pub(crate) drain: Drain,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
@@ -60,6 +62,7 @@ impl App {
             proxies: Proxies::new(&config.server.trusted_proxies)?,
             keys: Keys::new(Keyring::new(&config.auth.keys, broker.name_limits())?),
             api: Api::new(&config, clock::now()),
+            services: Services::new(&config, broker.name_limits())?,
             drain: Drain::new(),
             tasks: TaskTracker::new(),
             connection_types: config.transports.names(),

@@ -17,6 +17,7 @@ use super::{
     cookie::Presented,
     handshake::handshake,
     report,
+    services::Services,
     timesync::Timesync,
 };
 use crate::{
@@ -367,14 +368,14 @@ impl Turn<'_, '_> {
 
     async fn publish(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         channel: &ChannelName,
         wakes: &mut Wakes,
     ) -> Result<(), Refusal> {
         let message = self.message;
         let data = message.data.ok_or(Refusal::DataMissing)?;
         if channel.kind() == Kind::Service {
-            return Ok(());
+            return Services::call(self.app, session, channel, data, message.id.echo());
         }
         let payload = Payload { data, ext: message.ext, extra: &message.extra };
         publish(self.app, Some(session), channel, payload, wakes).await

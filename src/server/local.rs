@@ -1,17 +1,22 @@
-//! Bayeux for the program that the broker runs in: publish and subscribe without a connection.
+//! Bayeux for the program that the broker runs in: publish, subscribe and serve without a connection.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use serde_json::value::RawValue;
 use tokio::select;
 
-use super::{app::App, clock, dispatch::publish};
+use super::{
+    app::App,
+    clock,
+    dispatch::publish,
+    services::{BadService, Call, ServiceCounters, ServiceOptions, ServiceResult},
+};
 use crate::{
     bayeux::{ChannelName, Frame, InvalidName, Kind, Refusal},
     broker::{Carrier, Cause, Generation, Payload, Ready, Session, SessionId, Take, Wakes},
 };
 
-/// Publishes to a running server and subscribes to it; cheap to clone.
+/// Publishes to a running server, subscribes to it and serves channels of it; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     app: Arc<App>,
@@ -67,6 +72,50 @@ impl Handle {
             Subscription { app: Arc::clone(&self.app), session, generation, ready: Vec::new() };
         self.app.broker.subscribe(&subscription.session, &channel)?;
         Ok(subscription)
+    }
+
+    /// Lets `handler` answer what clients send to a service channel or pattern, until the server ends.
+    /// Of several that cover a channel the most specific is asked.
+    ///
+    /// Calls run side by side, also those of one session. What the handler returns goes to the session
+    /// that called and to nobody else: data, nothing, or an error that the client sees as
+    /// `successful:false` and `data:{class,message}`. A panic is such an error too. A handler that
+    /// takes longer than `options.timeout` is dropped.
+    ///
+    /// ```no_run
+    /// # fn serve(handle: &bayeuxd::server::Handle) -> Result<(), bayeuxd::server::BadService> {
+    /// use bayeuxd::server::{ServiceError, ServiceOptions};
+    ///
+    /// // Clients call `cometd.remoteCall("square", 7, reply => …)`.
+    /// handle.serve("/service/square", ServiceOptions::default(), async |call| {
+    ///     let Ok(number) = serde_json::from_str::<i32>(call.data().get()) else {
+    ///         return Err(ServiceError::new("NotANumber", "a whole number, please"));
+    ///     };
+    ///     let square = i64::from(number).pow(2);
+    ///     Ok(serde_json::value::to_raw_value(&square).ok())
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A pattern that is not below `/service/`, or that is served already.
+    pub fn serve<F, Fut>(
+        &self,
+        pattern: &str,
+        options: ServiceOptions,
+        handler: F,
+    ) -> Result<(), BadService>
+    where
+        F: Fn(Call) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ServiceResult> + Send + 'static,
+    {
+        self.app.services.serve(pattern, self.app.limits.name, options, handler)
+    }
+
+    /// What became of messages to service channels, since the start.
+    #[must_use]
+    pub fn service_counters(&self) -> &ServiceCounters {
+        self.app.services.counters()
     }
 }
 

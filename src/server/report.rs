@@ -5,11 +5,11 @@
 
 use std::{fmt::Display, net::IpAddr};
 
-use tracing::{debug, field::display, info};
+use tracing::{debug, field::display, info, warn};
 
-use super::{app::App, clock};
+use super::{app::App, clock, services::Failure};
 use crate::{
-    bayeux::Refusal,
+    bayeux::{ChannelName, Refusal},
     broker::{Carrier, Cause, Session},
     telemetry::Allowed,
 };
@@ -40,6 +40,24 @@ pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, det
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
     let ip = ip(app, client);
     info!(event = "publish", ok = false, api = true, ip, error = code, detail, suppressed);
+}
+
+/// A call of a service failed. Its own refusals are between it and its callers; the rest an operator
+/// should know.
+pub(super) fn service_failed(
+    app: &App,
+    service: &ChannelName,
+    session: &Session,
+    failure: &Failure,
+) {
+    let sid = display(app.sid(&session.id()));
+    if let Failure::Said(_) = failure {
+        debug!(event = "service", ok = false, sid, %service, "the service refused a call");
+        return;
+    }
+    let Allowed::Yes { suppressed } = app.sampler.allow("service", clock::now()) else { return };
+    let error = failure.error();
+    warn!(event = "service", ok = false, sid, %service, error, detail = %failure, suppressed);
 }
 
 /// A request or frame could not be used at all.

@@ -72,6 +72,29 @@ pub(super) fn is_network(text: &str) -> bool {
     prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits))
 }
 
+/// An absolute URL with the scheme http: a host, perhaps a port, perhaps path and query.
+pub(super) fn is_http_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("http://") else { return false };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let in_path = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:@?".contains(c);
+    (is_host(host) || is_ipv6(host))
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0))
+        && path.chars().all(in_path)
+}
+
+/// A header line `Name: value` that does not change how the request is framed or where it goes.
+pub(super) fn is_header_line(text: &str) -> bool {
+    let Some((name, value)) = text.split_once(':') else { return false };
+    let ours = ["host", "content-length", "transfer-encoding", "connection"];
+    is_token(name)
+        && !ours.contains(&name.to_ascii_lowercase().as_str())
+        && value.chars().all(|c| c.is_ascii_graphic() || c == ' ')
+}
+
 /// A token of HTTP (RFC 9110 5.6.2): cookie names, sub-protocols.
 pub(super) fn is_token(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
@@ -152,6 +175,45 @@ mod tests {
         }
         for bad in ["", "/", "cometd", "/cometd/", "//x", "/a/../b", "/a b", "/a?b"] {
             assert!(!is_path(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn back_ends_are_plain_http_urls() {
+        for good in [
+            "http://127.0.0.1:9000/quote",
+            "http://quotes.internal",
+            "http://[::1]:9000/a/b?c=d",
+            "http://h/",
+        ] {
+            assert!(is_http_url(good), "{good}");
+        }
+        for bad in [
+            "",
+            "https://h/",
+            "HTTP://h/",
+            "http://",
+            "http:///a",
+            "http://user@h/",
+            "http://h:0/",
+            "http://h:99999/",
+            "http://h?a",
+            "http://h/a b",
+            "http://h/#a",
+            "http://h/\r\nX: y",
+        ] {
+            assert!(!is_http_url(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn header_lines_cannot_break_a_request() {
+        for good in ["X-Tenant: acme", "X-Empty:", "Accept-Language: de, en;q=0.5"] {
+            assert!(is_header_line(good), "{good}");
+        }
+        for bad in ["", "X-Tenant", ": x", "X Y: z", "X: a\r\nY: b", "HOST: x", "Content-Length: 1"]
+        {
+            assert!(!is_header_line(bad), "{bad}");
         }
     }
 
