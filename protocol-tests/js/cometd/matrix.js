@@ -7,6 +7,7 @@ import { acknowledgeChecks } from "./acknowledge.js";
 import { deliveryChecks } from "./delivery.js";
 import { extensionChecks } from "./extensions.js";
 import { networkChecks } from "./network.js";
+import { serviceChecks } from "./services.js";
 import { sessionChecks } from "./session.js";
 
 /** Declares the checks; `generation` is 7 or 9. */
@@ -19,6 +20,7 @@ export async function matrix(generation, transport) {
   deliveryChecks(kit);
   acknowledgeChecks(kit);
   extensionChecks(kit);
+  serviceChecks(kit);
   networkChecks(kit);
   checkEnd(kit.broker);
 }

@@ -1,7 +1,9 @@
 // npm faye: its dialect, its switch to WebSocket on one session, its way back after a failure.
 
 import assert from "node:assert/strict";
+import { BackEnd } from "../lib/back_end.js";
 import { Publisher } from "../lib/bayeux.js";
+import { SHORT } from "../lib/broker.js";
 import { pause, until } from "../lib/deadline.js";
 import { FayeClient } from "../lib/faye_client.js";
 import { about, Broker, channel, check, checkEnd, endsWell } from "../lib/kit.js";
@@ -104,6 +106,20 @@ export async function fayeChecks(websocket) {
     await until("a second subscribe", () => one.received.filter((m) => m.channel === "/meta/subscribe" && m.successful).length >= 2);
     await (await Publisher.open(own.url())).publish(name, "back");
     await until("a message after the restart", () => inbox.includes("back"));
+  });
+
+  check("p114 a subscriber of a service channel hears what comes of a publish", async (bench) => {
+    const backEnd = bench.keep(await BackEnd.start(({ data }) => ({ twice: data * 2 })));
+    const services = backEnd.settings({ channel: "/service/call" }, { channel: "/service/plain", reply: "message" });
+    const own = await Broker.start({ ...SHORT, ...services });
+    bench.later(() => endsWell(own));
+    const one = open(bench, own);
+    for (const name of ["/service/call", "/service/plain"]) {
+      const inbox = await one.subscribe(name);
+      await one.publish(name, 4);
+      await until("the answer", () => inbox.length > 0);
+      assert.deepEqual([...inbox], [{ twice: 8 }]);
+    }
   });
 
   checkEnd(broker);
