@@ -1,8 +1,8 @@
 //! Messages on their way from a mailbox to a connection.
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Context};
 
-use super::session::Session;
+use super::{mailbox::Generation, session::Session};
 use crate::bayeux::Frame;
 
 /// Frames in a carrier's hands. Dropped before they are all written, the rest returns to the front
@@ -34,6 +34,14 @@ impl Batch {
     /// The frames, and the count of those wholly written, which a writer moves on.
     pub fn progress(&mut self) -> (&[Frame], &mut usize) {
         (&self.frames, &mut self.written)
+    }
+
+    /// Ends a batch that is wholly written by the WebSocket of `owner`. True if there is more to do for
+    /// it at once; otherwise it is woken.
+    pub fn flowed(mut self, owner: Generation, cx: &Context<'_>) -> bool {
+        debug_assert_eq!(self.written, self.frames.len(), "the rest would be lost");
+        let session = self.session.take();
+        session.is_some_and(|session| session.flowed(self.written, owner, cx))
     }
 
     /// Declares every frame written.

@@ -98,13 +98,18 @@ impl Delivery {
             self.done = true;
             return Progress::Done;
         }
-        let mut budget = pushes;
-        while let Some(session) = self.next_session() {
-            self.push(&session, wakes);
+        let mut budget = pushes.max(1);
+        // Counted once a step: writers count on the same line of memory what they deliver.
+        let mut queued = 0;
+        while budget > 0
+            && let Some(session) = self.next_session()
+        {
+            queued += self.push(&session, wakes);
             budget = budget.saturating_sub(self.run.len());
-            if budget == 0 {
-                return Progress::More;
-            }
+        }
+        self.broker.counters.queued.add(queued);
+        if budget == 0 {
+            return Progress::More;
         }
         let (end, more) = self.topic.delivered(self.run.len(), &mut wakes.0);
         self.run.clear();
@@ -156,8 +161,10 @@ impl Delivery {
         }
     }
 
-    fn push(&self, session: &Arc<Session>, wakes: &mut Wakes) {
+    /// Puts the run into one mailbox; says how many messages went in.
+    fn push(&self, session: &Arc<Session>, wakes: &mut Wakes) -> usize {
         let counters = &self.broker.counters;
+        let mut queued = 0;
         for message in &self.run {
             if message.skips(session) {
                 continue;
@@ -168,18 +175,19 @@ impl Delivery {
             }
             counters.dropped(pushed.dropped);
             wakes.0.extend(pushed.waker);
-            counters.queued.add(usize::from(pushed.entered));
+            queued += usize::from(pushed.entered);
             if let Some(at) = pushed.ask_at {
                 self.broker.lazy.insert(at, session.id());
             }
             if pushed.overflow {
                 self.broker.end(session, Cause::Slow);
-                return;
+                return queued;
             }
         }
         if wakes.0.len() >= WAKES_MAX {
             wakes.fire();
         }
+        queued
     }
 }
 

@@ -237,6 +237,23 @@ impl Mailbox {
         None
     }
 
+    /// Takes frames for the WebSocket of `owner`, or says what else it should do; `None` after keeping
+    /// `waker`. Messages of a deliver-only session are only reported, and only to a held connect.
+    pub(super) fn flow(
+        &mut self,
+        owner: Generation,
+        connect: bool,
+        waker: &Waker,
+    ) -> Option<Result<Vec<Frame>, Ready>> {
+        if self.deliver_only && !connect {
+            return None;
+        }
+        match self.ready(owner, waker)? {
+            Ready::Messages if !self.deliver_only => self.take(Some(owner), Take::WRITE).map(Ok),
+            ready => Some(Err(ready)),
+        }
+    }
+
     /// Takes frames for `owner`, or for a request (`None`) while no WebSocket delivers. Nothing of a
     /// session that acknowledges: see [`Self::take_numbered`].
     pub(super) fn take(&mut self, owner: Option<Generation>, take: Take) -> Option<Vec<Frame>> {

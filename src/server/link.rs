@@ -4,7 +4,11 @@
 //! drain are the same, so the loop exists once. An enum, because there are two kinds and no third in
 //! sight: a trait would make the loop generic, and compile it twice.
 
-use std::time::Duration;
+use std::{
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::net::TcpStream;
 
@@ -22,10 +26,10 @@ pub(super) enum Link {
 }
 
 impl Link {
-    pub(super) async fn recv(&mut self) -> Result<Event, RecvError> {
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, RecvError>> {
         match self {
-            Self::WebSocket(socket) => socket.recv().await,
-            Self::Lines(lines) => lines.recv().await,
+            Self::WebSocket(socket) => socket.poll_recv(cx),
+            Self::Lines(lines) => lines.poll_recv(cx),
         }
     }
 
@@ -47,10 +51,19 @@ impl Link {
         &mut self,
         frames: &[Frame],
         written: &mut usize,
+        offset: usize,
     ) -> Result<(), SendError> {
         match self {
-            Self::WebSocket(socket) => socket.send_frames(frames, written).await,
+            Self::WebSocket(socket) => socket.send_frames(frames, written, offset).await,
             Self::Lines(lines) => lines.send_frames(frames, written).await,
+        }
+    }
+
+    /// What can be written without waiting; nothing of a text, which is framed anew for each connection.
+    pub(super) fn send_now(&self, frames: &[Frame], written: &mut usize) -> io::Result<usize> {
+        match self {
+            Self::WebSocket(socket) => socket.send_now(frames, written),
+            Self::Lines(_) => Ok(0),
         }
     }
 

@@ -8,13 +8,18 @@
 //! Source: protocol.md 98-110, 144; RFC 6455.
 
 use std::{
+    future::{Future, poll_fn},
     net::IpAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use tokio::{select, time::sleep_until};
+use tokio::{
+    select,
+    time::{Sleep, sleep_until},
+};
 
 use self::{
     binding::{Binding, Leave},
@@ -30,7 +35,7 @@ use super::{
     report,
 };
 use crate::{
-    broker::{BrowserId, Ready},
+    broker::{Batch, BrowserId, Ready},
     ws::{close, decode::Event},
 };
 
@@ -80,6 +85,9 @@ enum End {
 enum Wake {
     Heard(Result<Event, RecvError>),
     Session(Ready),
+    /// The socket has not taken the whole batch; so much of its first unwritten frame it has.
+    Stuck(Batch, usize),
+    Lost,
     Timer,
     Drain(Duration),
 }
@@ -114,15 +122,12 @@ impl Connection {
         let mut drain = pin!(app.drain.sends_away());
         let mut timer = pin!(sleep_until(self.next_deadline().into()));
         loop {
-            let wake = select! {
-                event = self.socket.recv() => Wake::Heard(event),
-                ready = self.binding.signal(self.connect.is_some()) => Wake::Session(ready),
-                () = timer.as_mut() => Wake::Timer,
-                pause = drain.as_mut() => Wake::Drain(pause),
-            };
+            let wake = poll_fn(|cx| self.poll_wake(cx, timer.as_mut(), drain.as_mut())).await;
             let handled = match wake {
+                Wake::Stuck(batch, offset) => Box::pin(self.write(batch, offset)).await,
                 Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
                 Wake::Heard(event) => Box::pin(self.heard(event)).await,
+                Wake::Lost => return End::Lost,
                 Wake::Timer => Box::pin(self.time_passed()).await,
                 Wake::Drain(pause) => {
                     let farewell = Box::pin(self.drain(pause));
@@ -137,6 +142,25 @@ impl Connection {
             }
             self.rearm(timer.as_mut());
         }
+    }
+
+    /// Writes deliveries without leaving the poll, as long as there is nothing else to do.
+    fn poll_wake(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: Pin<&mut Sleep>,
+        drain: Pin<&mut impl Future<Output = Duration>>,
+    ) -> Poll<Wake> {
+        if let Poll::Ready(wake) = self.poll_deliver(cx) {
+            return Poll::Ready(wake);
+        }
+        if let Poll::Ready(event) = self.socket.poll_recv(cx) {
+            return Poll::Ready(Wake::Heard(event));
+        }
+        if timer.poll(cx).is_ready() {
+            return Poll::Ready(Wake::Timer);
+        }
+        drain.poll(cx).map(Wake::Drain)
     }
 
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {

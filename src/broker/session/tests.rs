@@ -78,6 +78,44 @@ fn a_dropped_batch_returns_what_was_not_written_and_wakes() {
 }
 
 #[test]
+fn a_socket_flows_batch_by_batch_and_is_woken_when_nothing_is_left() {
+    let session = session();
+    let owner = session.claim(Carrier::Socket, true, 10);
+    let (bell, waker) = Bell::new();
+    let cx = Context::from_waker(&waker);
+    let flow = |owner| session.poll_flow(owner, false, &cx);
+    assert!(flow(owner).is_pending());
+    push(&session, 1).waker.expect("the socket waits").wake();
+    let Poll::Ready(Ok(mut first)) = flow(owner) else { panic!("a message waits") };
+    assert_eq!((numbers(first.frames()), bell.rings()), (vec![1], 1));
+    first.settle();
+
+    assert!(push(&session, 2).waker.is_none(), "one batch is out at a time");
+    assert!(flow(owner).is_pending());
+    assert!(first.flowed(owner, &cx), "the second waits");
+    let Poll::Ready(Ok(mut second)) = flow(owner) else { panic!("a message waits") };
+    second.settle();
+    assert!(!second.flowed(owner, &cx));
+    assert_eq!((session.queued_bytes(), session.counters.delivered.value()), (0, 2));
+    assert!(push(&session, 3).waker.is_some(), "the socket waits again");
+
+    session.claim(Carrier::Socket, true, 10);
+    assert!(matches!(flow(owner), Poll::Ready(Err(Ready::Superseded))));
+}
+
+#[test]
+fn p059_a_deliver_only_session_flows_to_nobody_and_tells_a_held_connect() {
+    let session = session();
+    let owner = session.claim(Carrier::Socket, true, 10);
+    session.start_acknowledging();
+    drop(push(&session, 1));
+    let cx = Context::from_waker(std::task::Waker::noop());
+    assert!(session.poll_flow(owner, false, &cx).is_pending());
+    assert!(matches!(session.poll_flow(owner, true, &cx), Poll::Ready(Err(Ready::Messages))));
+    assert_eq!(session.queued(), 1);
+}
+
+#[test]
 fn a_writer_that_counts_too_far_loses_nothing_else() {
     let session = session();
     let owner = session.claim(Carrier::Socket, true, 10);

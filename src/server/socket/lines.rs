@@ -140,7 +140,10 @@ impl Lines {
         shut_down(self.stream, linger).await;
     }
 
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, RecvError>> {
+    pub(in crate::server) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Event, RecvError>> {
         loop {
             if let Some(text) = self.splitter.next()? {
                 return Poll::Ready(Ok(Event::Text(text)));

@@ -2,15 +2,39 @@
 //!
 //! One batch is out at a time; what of it was not written returns to the queue (protocol.md 56).
 
+use std::task::{Context, Poll, ready};
+
 use tokio::select;
 
-use super::{Connection, End, binding::Binding, io::SendError};
+use super::{Connection, End, Wake, binding::Binding, io::SendError};
 use crate::{
     broker::{Batch, Take},
     server::{connect::Release, report},
 };
 
 impl Connection {
+    /// Writes one batch of what waits, if the socket takes it at once: the usual case, and what a
+    /// delivery costs. More of it comes after whatever else this connection has to do.
+    pub(super) fn poll_deliver(&self, cx: &Context<'_>) -> Poll<Wake> {
+        let Binding::Carrier { session, generation } = &self.binding else { return Poll::Pending };
+        let flow = session.poll_flow(*generation, self.connect.is_some(), cx);
+        let mut batch = match ready!(flow) {
+            Ok(batch) => batch,
+            Err(ready) => return Poll::Ready(Wake::Session(ready)),
+        };
+        let (frames, written) = batch.progress();
+        match self.socket.send_now(frames, written) {
+            Ok(_) if *written == frames.len() => {
+                if batch.flowed(*generation, cx) {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Ok(offset) => Poll::Ready(Wake::Stuck(batch, offset)),
+            Err(_) => Poll::Ready(Wake::Lost),
+        }
+    }
+
     /// Writes one batch of what waits.
     pub(super) async fn deliver_some(&mut self) -> Result<usize, End> {
         let Binding::Carrier { session, generation } = &self.binding else { return Ok(0) };
@@ -20,15 +44,20 @@ impl Connection {
 
     /// Writes a batch, if there is one, and says how many messages that were.
     pub(super) async fn deliver(&mut self, batch: Option<Batch>) -> Result<usize, End> {
-        let Some(mut batch) = batch else { return Ok(0) };
+        let Some(batch) = batch else { return Ok(0) };
+        let count = batch.frames().len();
+        self.write(batch, 0).await.map(|()| count)
+    }
+
+    /// Writes a batch, of whose first unwritten frame `offset` bytes have gone out.
+    pub(super) async fn write(&mut self, mut batch: Batch, offset: usize) -> Result<(), End> {
         let (frames, written) = batch.progress();
         let sent = select! {
             biased;
-            sent = self.socket.send_frames(frames, written) => sent,
+            sent = self.socket.send_frames(frames, written, offset) => sent,
             () = self.binding.taken_over() => return Err(End::Lost),
         };
-        sent.map_err(|error| self.lost(&error))?;
-        Ok(batch.frames().len())
+        sent.map_err(|error| self.lost(&error))
     }
 
     /// Writes what waits now, ahead of the replies that follow (protocol.md 9, 63).

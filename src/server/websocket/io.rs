@@ -79,7 +79,11 @@ pub trait Direct {
 
 impl Direct for TcpStream {
     fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        SockRef::from(self).send_vectored(slices)
+        // Both skip the layers of files that `write` goes through; `send` the copy of the vector, too.
+        match slices {
+            [slice] => SockRef::from(self).send(slice),
+            _ => SockRef::from(self).send_vectored(slices),
+        }
     }
 }
 
@@ -150,43 +154,39 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
 
     /// Writes deliveries, up to 64 in one system call, deflated where that was agreed and pays.
     ///
-    /// Starts at `frames[*written]` and counts in `written` each frame that the stream has accepted
-    /// in full, also when it fails later: the rest can go to another connection.
+    /// Starts at `frames[*written]`, of which `offset` bytes have gone out, and counts in `written` each
+    /// frame that the stream has accepted in full, also when it fails later: the rest can go to another
+    /// connection.
     pub async fn send_frames(
         &mut self,
         frames: &[Frame],
         written: &mut usize,
+        mut offset: usize,
     ) -> Result<(), SendError> {
         let deflate_bytes_max = self.deflate_bytes_max;
-        // How much of the first unwritten frame has gone out.
-        let mut offset = 0;
         while let Some(rest) = frames.get(*written..).filter(|rest| !rest.is_empty()) {
             let write = |stream: &mut S, attempt: Attempt<'_, '_>| {
-                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                for (slice, frame) in slices.iter_mut().zip(rest) {
-                    *slice = IoSlice::new(wire(frame, deflate_bytes_max));
-                }
-                if let Some(first) = slices.first_mut() {
-                    first.advance(offset);
-                }
-                attempt.write(stream, slices.get(..rest.len()).unwrap_or(&slices))
+                gather(rest, deflate_bytes_max, offset, |slices| attempt.write(stream, slices))
             };
-            let mut accepted = write_in_time(&mut self.stream, self.write_timeout, write).await?;
-            if accepted == 0 {
-                return Err(SendError::Closed(io::ErrorKind::WriteZero.into()));
-            }
-            for frame in rest {
-                let left = wire(frame, deflate_bytes_max).len() - offset;
-                if accepted < left {
-                    offset += accepted;
-                    break;
-                }
-                accepted -= left;
-                offset = 0;
-                *written += 1;
-            }
+            let accepted = write_in_time(&mut self.stream, self.write_timeout, write).await?;
+            offset = count(rest, deflate_bytes_max, offset, accepted, written)?;
         }
         self.flush().await
+    }
+
+    /// Writes deliveries as far as one system call without waiting takes them, for the price of that
+    /// call: no timer, no question whether there is room. Counts in `written` as
+    /// [`Socket::send_frames`] does, and returns the `offset` with which that goes on.
+    ///
+    /// # Errors
+    /// Those of the stream; no room is not one.
+    pub fn send_now(&self, frames: &[Frame], written: &mut usize) -> io::Result<usize> {
+        let write = |slices: &[IoSlice<'_>]| self.stream.write_now(slices);
+        match gather(frames, self.deflate_bytes_max, 0, write) {
+            Ok(accepted) => count(frames, self.deflate_bytes_max, 0, accepted, written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a text message, deflated where that was agreed and pays. `payload` is UTF-8.
@@ -250,6 +250,46 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
             Err(_) => Err(SendError::Stalled),
         }
     }
+}
+
+/// Hands up to [`SLICES_MAX`] of `frames` to one `write`, the first without its `offset` bytes.
+fn gather<R>(
+    frames: &[Frame],
+    deflate_bytes_max: Option<usize>,
+    offset: usize,
+    write: impl FnOnce(&[IoSlice<'_>]) -> R,
+) -> R {
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    for (slice, frame) in slices.iter_mut().zip(frames) {
+        *slice = IoSlice::new(wire(frame, deflate_bytes_max));
+    }
+    if let Some(first) = slices.first_mut() {
+        first.advance(offset);
+    }
+    write(slices.get(..frames.len()).unwrap_or(&slices))
+}
+
+/// Counts the frames that are done after a write of `accepted` bytes; returns the new offset.
+fn count(
+    frames: &[Frame],
+    deflate_bytes_max: Option<usize>,
+    mut offset: usize,
+    mut accepted: usize,
+    written: &mut usize,
+) -> io::Result<usize> {
+    if accepted == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    for frame in frames {
+        let left = wire(frame, deflate_bytes_max).len() - offset;
+        if accepted < left {
+            return Ok(offset + accepted);
+        }
+        accepted -= left;
+        offset = 0;
+        *written += 1;
+    }
+    Ok(0)
 }
 
 /// The form in which `frame` goes to a client that agreed on `deflate_bytes_max`.

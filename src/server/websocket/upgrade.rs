@@ -225,3 +225,24 @@ fn names<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
 fn is_upgrade_token(token: &str) -> bool {
     token.eq_ignore_ascii_case("upgrade")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that `call` returns.
+    fn bytes<A, B, C, D, E, F>(_call: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What an idle client costs in user space is this, its session and what tokio keeps of a socket,
+    /// 2.4 KB together (benchmarks.md): each byte here is a megabyte at a million clients. Raise a
+    /// bound only for something that a waiting connection needs; box the rest.
+    #[test]
+    fn an_idle_connection_stays_small() {
+        let task = bytes(begin);
+        assert!(task <= 704, "the task of a connection: {task} bytes");
+        let connection = size_of::<Connection>();
+        assert!(connection <= 512, "its state: {connection} bytes");
+    }
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 use super::*;
 use crate::{
@@ -117,7 +118,7 @@ async fn a_batch_goes_out_in_one_write() {
     let mut socket = socket(Trickle::new(usize::MAX), None);
     let batch = frames(64, "1");
     let mut written = 0;
-    socket.send_frames(&batch, &mut written).await.unwrap();
+    socket.send_frames(&batch, &mut written, 0).await.unwrap();
     assert_eq!(written, 64);
     assert_eq!(socket.stream.writes, 1);
     assert_eq!(socket.stream.output, wires(&batch));
@@ -129,10 +130,46 @@ async fn partial_writes_lose_and_repeat_nothing() {
     for step in [1, 7, batch[0].bytes(), batch[0].bytes() + 1, 1000] {
         let mut socket = socket(Trickle::new(step), None);
         let mut written = 0;
-        socket.send_frames(&batch, &mut written).await.unwrap();
+        socket.send_frames(&batch, &mut written, 0).await.unwrap();
         assert_eq!(written, 100);
         assert_eq!(socket.stream.output, wires(&batch), "step {step}");
     }
+}
+
+#[tokio::test]
+async fn a_direct_write_takes_what_fits_and_the_rest_follows() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    SockRef::from(&stream).set_send_buffer_size(8 << 10).unwrap();
+    let (mut peer, _) = listener.accept().await.unwrap();
+    let options = SocketOptions {
+        limits: DecodeLimits { message_bytes: 10, fragments: 1 },
+        deflate: None,
+        write_timeout: Duration::from_secs(5),
+    };
+    let mut socket = Socket::new(stream, b"", &options);
+    let batch = frames(64, &format!("\"{}\"", "x".repeat(300 << 10)));
+    let mut written = 0;
+    let offset = socket.send_now(&batch, &mut written).unwrap();
+    assert!(written < 64 && offset < batch[0].bytes(), "{written} and {offset} bytes");
+
+    let rest = async {
+        socket.send_frames(&batch, &mut written, offset).await.unwrap();
+        drop(socket);
+    };
+    let mut received = Vec::new();
+    let (_, read) = tokio::join!(rest, peer.read_to_end(&mut received));
+    read.unwrap();
+    assert_eq!(written, 64);
+    assert!(received == wires(&batch), "{} bytes", received.len());
+}
+
+#[tokio::test]
+async fn a_direct_write_without_room_is_not_an_error() {
+    let socket = socket(Trickle::new(usize::MAX), None);
+    let mut written = 0;
+    assert_eq!(socket.send_now(&frames(2, "1"), &mut written).unwrap(), 0);
+    assert_eq!(written, 0);
 }
 
 #[tokio::test]
@@ -142,7 +179,7 @@ async fn a_stalled_client_is_noticed_and_whole_frames_are_counted() {
     stream.room = 3 * batch[0].bytes() + 1;
     let mut socket = socket(stream, None);
     let mut written = 0;
-    let outcome = socket.send_frames(&batch, &mut written).await;
+    let outcome = socket.send_frames(&batch, &mut written, 0).await;
     assert!(matches!(outcome, Err(SendError::Stalled)), "{outcome:?}");
     assert_eq!(written, 3);
 }
@@ -155,7 +192,7 @@ async fn a_lost_connection_leaves_the_count_of_whole_frames() {
     stream.fails = true;
     let mut socket = socket(stream, None);
     let mut written = 0;
-    let outcome = socket.send_frames(&batch, &mut written).await;
+    let outcome = socket.send_frames(&batch, &mut written, 0).await;
     assert!(matches!(outcome, Err(SendError::Closed(_))), "{outcome:?}");
     assert_eq!(written, 4);
 }
@@ -164,7 +201,7 @@ async fn a_lost_connection_leaves_the_count_of_whole_frames() {
 async fn deliveries_are_deflated_where_agreed() {
     let batch = frames(2, &format!("\"{}\"", "again ".repeat(200)));
     let mut socket = socket(Trickle::new(usize::MAX), Some("permessage-deflate"));
-    socket.send_frames(&batch, &mut 0).await.unwrap();
+    socket.send_frames(&batch, &mut 0, 0).await.unwrap();
     let deflated: Vec<u8> =
         batch.iter().flat_map(|frame| frame.deflated().unwrap().to_vec()).collect();
     assert_eq!(socket.stream.output, deflated);
@@ -175,7 +212,7 @@ async fn what_exceeds_the_clients_window_is_not_deflated() {
     let offer = "permessage-deflate; server_max_window_bits=10";
     let batch = frames(1, &format!("\"{}\"", "again ".repeat(200)));
     let mut socket = socket(Trickle::new(usize::MAX), Some(offer));
-    socket.send_frames(&batch, &mut 0).await.unwrap();
+    socket.send_frames(&batch, &mut 0, 0).await.unwrap();
     assert_eq!(socket.stream.output, wires(&batch));
 
     socket.stream.output.clear();
