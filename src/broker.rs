@@ -10,7 +10,7 @@
 //! - `topic` is one channel name or pattern with its subscribers and its publish order.
 //! - [`Delivery`] carries published frames to every matching mailbox.
 //! - `direct` puts a message into one mailbox.
-//! - `expiry` ends sessions whose clients stay away.
+//! - `expiry` knows when sessions are due whose clients stay away; `sweep` does what is due.
 
 mod ack;
 mod activity;
@@ -20,9 +20,11 @@ mod deliver;
 mod direct;
 mod expiry;
 mod holds;
+mod id_hash;
 mod lazy;
 mod limits;
 mod mailbox;
+mod matching;
 mod payload;
 mod publish;
 mod reach;
@@ -30,6 +32,7 @@ mod rules;
 mod session;
 mod settings;
 mod sid;
+mod sweep;
 mod topic;
 
 use std::{
@@ -59,11 +62,14 @@ pub use self::{
 use self::{
     expiry::{Clock, Wheel},
     holds::Holds,
+    id_hash::IdHash,
     lazy::LazyTimes,
     limits::EndedLog,
+    matching::{PatternGeneration, Patterns},
     rules::Rules,
-    session::Due,
+    session::Subscription,
     settings::Settings,
+    sweep::Sweep,
     topic::Topic,
 };
 use crate::{
@@ -73,18 +79,13 @@ use crate::{
 
 /// Share of the queue ceiling above which handshakes are refused, in percent (architecture.md 6).
 const HANDSHAKE_PRESSURE_PERCENT: usize = 70;
-/// Share of the queue ceiling above which the largest queues are ended, in percent.
-const SHED_PRESSURE_PERCENT: usize = 85;
-/// Sessions that one tick may end to get below the shedding mark.
-const SHED_PER_TICK: usize = 64;
-/// Consecutive ticks without subscriber or message after which a channel vanishes: three seconds,
-/// as long as three of CometD's sweeps (protocol.md 121).
-const SWEEP_PASSES: u8 = 6;
 
 /// The state of one node: sessions, channels, queues and their bounds.
 pub struct Broker {
-    sessions: DashMap<SessionId, Arc<Session>>,
+    sessions: DashMap<SessionId, Arc<Session>, IdHash>,
     topics: DashMap<ChannelName, Arc<Topic>>,
+    patterns: PatternGeneration,
+    sweep: Sweep,
     holds: Arc<Holds>,
     rules: Rules,
     settings: Settings,
@@ -101,8 +102,10 @@ impl Broker {
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Arc<Self> {
         let broker = Arc::new(Self {
-            sessions: DashMap::new(),
+            sessions: DashMap::default(),
             topics: DashMap::new(),
+            patterns: PatternGeneration::default(),
+            sweep: Sweep::default(),
             holds: Arc::default(),
             rules: Rules::new(config),
             settings: Settings::new(config),
@@ -252,8 +255,13 @@ impl Broker {
     /// # Errors
     /// `400::channel_missing` when the channel does not exist at all.
     pub fn unsubscribe(&self, session: &Session, name: &ChannelName) -> Result<(), Refusal> {
-        if session.unsubscribe(name)
-            || name.kind() == Kind::Service
+        if let Some(was_last) = session.unsubscribe(name) {
+            if was_last {
+                self.sweep.list(name.clone());
+            }
+            return Ok(());
+        }
+        if name.kind() == Kind::Service
             || is_protocol_channel(name)
             || self.topics.contains_key(name)
         {
@@ -268,8 +276,10 @@ impl Broker {
     pub fn end(&self, session: &Session, cause: Cause) -> bool {
         let Some(subscriptions) = session.end() else { return false };
         self.sessions.remove(&session.id());
-        for (topic, key) in subscriptions {
-            topic.remove(key);
+        for Subscription { name, topic, key } in subscriptions {
+            if topic.remove(key) {
+                self.sweep.list(name);
+            }
         }
         // Last, so that a carrier which is told finds everything gone already.
         let discarded = session.close_mailbox(cause);
@@ -282,35 +292,6 @@ impl Broker {
             age: Duration::from_millis(age),
         });
         true
-    }
-
-    /// Does what is due: expires sessions, sheds load, sweeps channels. Call it every [`TICK`].
-    ///
-    /// If it is called much too late, because the process was stopped, every deadline moves by the
-    /// pause (protocol.md 53).
-    pub fn tick(&self, now: Instant) {
-        self.clock.tick(now);
-        let at = self.clock.at(now);
-        let due = self.wheel.lock().due(at);
-        for (id, entry) in due {
-            let Some(session) = self.sessions.get(&id).map(|found| Arc::clone(found.value()))
-            else {
-                continue;
-            };
-            match session.due(entry, at) {
-                Due::Stale => {}
-                Due::Expired => {
-                    self.end(&session, Cause::Expired);
-                }
-                // A held session has no deadline; once released it lives at least this long.
-                Due::Held => {
-                    self.schedule(&session, self.clock.after(now, self.settings.max_interval));
-                }
-                Due::Later(deadline) => self.schedule(&session, deadline),
-            }
-        }
-        self.shed();
-        self.sweep();
     }
 
     /// Reserves a held connect of `session` for its browser, if the limit allows it
@@ -387,39 +368,32 @@ impl Broker {
         match self.topics.entry(name.clone()) {
             Entry::Occupied(entry) => Some(Arc::clone(entry.get())),
             Entry::Vacant(entry) => {
+                if name.is_pattern() {
+                    self.patterns.advance();
+                }
                 let persistent = !name.is_pattern() && self.rules.of(name).persistent;
-                Some(Arc::clone(&entry.insert(Arc::new(Topic::new(persistent)))))
+                let topic = Arc::clone(&entry.insert(Arc::new(Topic::new(persistent))));
+                if !persistent {
+                    self.sweep.list(name.clone());
+                }
+                Some(topic)
             }
         }
+    }
+
+    /// The patterns over a channel, without itself.
+    fn patterns_over(&self, name: &ChannelName) -> Patterns {
+        let mut found = Vec::new();
+        name.for_each_pattern(|pattern| {
+            if pattern != name.as_str() {
+                found.extend(self.topics.get(pattern).map(|entry| Arc::clone(entry.value())));
+            }
+        });
+        found.into()
     }
 
     fn pressure_percent(&self) -> usize {
         self.meter.bytes().saturating_mul(100) / self.settings.queued_bytes_max.max(1)
-    }
-
-    /// Ends the largest queues while the ceiling is near, so that publishers are not refused for
-    /// the sake of clients that do not read.
-    fn shed(&self) {
-        if self.pressure_percent() < SHED_PRESSURE_PERCENT {
-            return;
-        }
-        let mut queues: Vec<(usize, Arc<Session>)> = self
-            .sessions
-            .iter()
-            .map(|entry| (entry.queued_bytes(), Arc::clone(entry.value())))
-            .filter(|(bytes, _)| *bytes > 0)
-            .collect();
-        queues.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (_, session) in queues.into_iter().take(SHED_PER_TICK) {
-            if self.pressure_percent() < SHED_PRESSURE_PERCENT {
-                return;
-            }
-            self.end(&session, Cause::Limit);
-        }
-    }
-
-    fn sweep(&self) {
-        self.topics.retain(|_, topic| !topic.retire_after(SWEEP_PASSES));
     }
 }
 

@@ -12,6 +12,7 @@ mod connect;
 mod credentials;
 mod dispatch;
 mod drain;
+mod exchange;
 mod handshake;
 mod http;
 mod link;
@@ -48,7 +49,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     select,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tracing::{error, warn};
@@ -64,6 +65,7 @@ use self::{
 };
 pub use self::{
     drain::Drained,
+    exchange::Exchange,
     local::{Handle, HandleError, Message, Subscription},
     services::{
         BadService, Call, ServiceCounters, ServiceError, ServiceOptions, ServiceResult,
@@ -216,6 +218,12 @@ impl Server {
         Handle::new(Arc::clone(&self.app))
     }
 
+    /// A client without a connection, to measure what a message costs by itself.
+    #[must_use]
+    pub fn exchange(&self) -> Exchange {
+        Exchange::new(Arc::clone(&self.app))
+    }
+
     /// A way to change settings while the server runs.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
@@ -348,7 +356,10 @@ async fn tick(app: Arc<App>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        app.broker.tick(clock::now());
+        while app.broker.tick(clock::now()) {
+            report::ended(&app);
+            yield_now().await;
+        }
         app.services.tick(clock::now());
         report::ended(&app);
     }

@@ -19,17 +19,22 @@ pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Appends `text` as a JSON string with its quotes. Escapes only what RFC 8259, section 7 demands.
 pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
     out.push(b'"');
-    for byte in text.bytes() {
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..=0x1f => {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            _ => {
                 out.extend_from_slice(b"\\u00");
                 out.extend([byte >> 4, byte & 0xf].map(hex_digit));
             }
-            _ => out.push(byte),
         }
+        rest = after;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

@@ -1,15 +1,16 @@
 //! The walk of published messages to every matching mailbox.
 //!
 //! A message published to `/a/b/c` reaches the subscribers of `/**`, `/a/**`, `/a/b/**`, `/a/b/*`
-//! and `/a/b/c`: depth + 2 look-ups. A session that matches several times gets one copy
-//! (protocol.md 62). The walk goes in steps, so that a huge channel does not keep a worker thread
-//! from everything else; dropping it finishes it, so a cancelled publisher cannot leave the channel
-//! stuck with the baton taken.
+//! and `/a/b/c`; the channel remembers which of these patterns exist (`matching`). A session that
+//! matches several times gets one copy (protocol.md 62). The walk goes in steps, so that a huge
+//! channel does not keep a worker thread from everything else; dropping it finishes it, so a cancelled
+//! publisher cannot leave the channel stuck with the baton taken.
 
 use std::{collections::HashSet, sync::Arc, task::Waker};
 
 use super::{
     Broker,
+    id_hash::IdHash,
     limits::Cause,
     session::{Session, SessionId},
     topic::{Pending, Seq, Snapshot, Topic},
@@ -63,7 +64,7 @@ pub struct Delivery {
     /// Subscribers of each matching name, the largest list last.
     lists: Vec<Snapshot>,
     /// Sessions of all lists but the last, by id.
-    met: HashSet<SessionId>,
+    met: HashSet<SessionId, IdHash>,
     list: usize,
     index: usize,
     done: bool,
@@ -77,7 +78,7 @@ impl Delivery {
             own,
             run: Vec::new(),
             lists: Vec::new(),
-            met: HashSet::new(),
+            met: HashSet::default(),
             list: 0,
             index: 0,
             done: false,
@@ -130,11 +131,12 @@ impl Delivery {
             return false;
         }
         let Some(first) = self.run.first() else { return false };
-        let (broker, lists) = (&self.broker, &mut self.lists);
-        first.frame.channel().for_each_pattern(|name| {
-            let topic = broker.topics.get(name).map(|entry| Arc::clone(entry.value()));
-            lists.extend(topic.map(|topic| topic.snapshot()).filter(|list| !list.is_empty()));
-        });
+        let (broker, channel) = (&self.broker, first.frame.channel());
+        let patterns =
+            self.topic.patterns().get(&broker.patterns, || broker.patterns_over(channel));
+        // Its own topic cannot be swept away while we hold the baton.
+        let topics = patterns.iter().chain([&self.topic]);
+        self.lists.extend(topics.map(|topic| topic.snapshot()).filter(|list| !list.is_empty()));
         self.lists.sort_by_key(|list| list.len());
         true
     }

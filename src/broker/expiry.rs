@@ -79,13 +79,15 @@ pub(super) type Entry = (SessionId, u64);
 #[derive(Debug)]
 pub(super) struct Wheel {
     slots: Vec<Vec<Entry>>,
+    /// Taken out of their slots, and more than were asked for.
+    ready: Vec<Entry>,
     /// Index of the last slot that was emptied, counted from the broker's beginning.
     cursor: u64,
 }
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), cursor: 0 }
+        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), ready: Vec::new(), cursor: 0 }
     }
 
     /// Has `id` asked at `due`, at the earliest by the next tick.
@@ -96,28 +98,31 @@ impl Wheel {
         }
     }
 
-    /// Takes out every entry that is due at `now`.
-    pub(super) fn due(&mut self, now: u64) -> Vec<Entry> {
-        let (mut due, mut far) = (Vec::new(), Vec::new());
+    /// Takes out up to `entries_max` entries that are due at `now`, and says whether more are.
+    pub(super) fn due(&mut self, now: u64, entries_max: usize) -> (Vec<Entry>, bool) {
+        let mut far = Vec::new();
         let until = now / slot_ms();
         let turns = until.saturating_sub(self.cursor).min(SLOTS);
         for slot in (self.cursor + 1)..=(self.cursor + turns) {
             let Some(entries) = self.slots.get_mut((slot % SLOTS) as usize) else { continue };
             for entry in std::mem::take(entries) {
-                if entry.1 <= now { due.push(entry) } else { far.push(entry) }
+                if entry.1 <= now { self.ready.push(entry) } else { far.push(entry) }
             }
         }
         self.cursor = self.cursor.max(until);
         for (id, at) in far {
             self.insert(id, at);
         }
-        due
+        if self.ready.len() <= entries_max {
+            return (std::mem::take(&mut self.ready), false);
+        }
+        (self.ready.split_off(self.ready.len() - entries_max), true)
     }
 
     /// Number of entries, stale ones included.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.slots.iter().map(Vec::len).sum()
+        self.slots.iter().map(Vec::len).sum::<usize>() + self.ready.len()
     }
 }
 

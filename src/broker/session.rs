@@ -50,11 +50,12 @@ impl SessionId {
     /// Reads a clientId as written by [`Self::client_id`]; anything else is not ours.
     #[must_use]
     pub fn parse(client_id: &str) -> Option<Self> {
-        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if client_id.len() != 32 || !client_id.bytes().all(hex) {
-            return None;
+        let digits: &[u8; 32] = client_id.as_bytes().try_into().ok()?;
+        let mut bytes = [0; 16];
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+            *byte = hex_value(*high)? << 4 | hex_value(*low)?;
         }
-        Uuid::try_parse(client_id).ok().map(Self)
+        Some(Self::from_bytes(bytes))
     }
 
     /// The clientId on the wire.
@@ -108,10 +109,10 @@ pub(super) enum Due {
 }
 
 /// One entry of a session's subscriptions.
-struct Subscription {
-    name: ChannelName,
-    topic: Arc<Topic>,
-    key: Subscriber,
+pub(super) struct Subscription {
+    pub(super) name: ChannelName,
+    pub(super) topic: Arc<Topic>,
+    pub(super) key: Subscriber,
 }
 
 impl Session {
@@ -385,25 +386,27 @@ impl Session {
             return Err(Refusal::SubscribeDenied { reason: "subscription_limit" });
         }
         let (topic, key) = enter(self)?;
+        if list.is_empty() {
+            // Most sessions have one subscription; a vector would make room for four.
+            list.reserve_exact(1);
+        }
         list.push(Subscription { name: name.clone(), topic, key });
         Ok(())
     }
 
-    /// Drops a subscription; false if there was none.
-    pub(super) fn unsubscribe(&self, name: &ChannelName) -> bool {
+    /// Drops a subscription. `None` if there was none, else what [`Topic::remove`] says.
+    pub(super) fn unsubscribe(&self, name: &ChannelName) -> Option<bool> {
         let mut subscriptions = self.subscriptions.lock();
-        let Some(list) = subscriptions.as_mut() else { return false };
-        let Some(index) = list.iter().position(|known| known.name == *name) else { return false };
+        let list = subscriptions.as_mut()?;
+        let index = list.iter().position(|known| known.name == *name)?;
         let gone = list.swap_remove(index);
         // Still under the lock: a subscription made meanwhile would be a second one in the topic.
-        gone.topic.remove(gone.key);
-        true
+        Some(gone.topic.remove(gone.key))
     }
 
     /// Ends the session and hands over its subscriptions; `None` if it had ended already.
-    pub(super) fn end(&self) -> Option<Vec<(Arc<Topic>, Subscriber)>> {
-        let list = self.subscriptions.lock().take()?;
-        Some(list.into_iter().map(|entry| (entry.topic, entry.key)).collect())
+    pub(super) fn end(&self) -> Option<Vec<Subscription>> {
+        self.subscriptions.lock().take()
     }
 
     /// Empties the mailbox for good and tells the carrier; returns the messages discarded.
@@ -482,6 +485,15 @@ impl Drop for RequestGuard {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+/// What a hex digit stands for; clientIds have small letters only.
+const fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
     }
 }
 

@@ -139,3 +139,22 @@ fn p053_sessions_expire_within_a_second_and_leave_nothing() {
     assert_eq!((broker.sessions(), broker.channels(), broker.queued_bytes()), (0, 0, 0));
     assert_eq!(broker.counters().discarded.value(), 1);
 }
+
+#[test]
+fn p121_a_crowd_of_unused_channels_goes_in_steps_and_all_of_it() {
+    let now = start();
+    let broker = Broker::new(&Config::default(), now);
+    let count = sweep::STEP * 2 + 1;
+    (0..count).for_each(|number| publish(&broker, &format!("/{number}"), "1"));
+    let mut steps = Vec::new();
+    for tick in 1..=u32::from(sweep::SWEEP_PASSES) {
+        assert_eq!(broker.channels(), count, "tick {tick}");
+        while broker.tick(now + tick * TICK) {
+            steps.push(broker.channels());
+        }
+    }
+    let before_the_last = steps.len() - 2;
+    assert!(steps[..before_the_last].iter().all(|left| *left == count));
+    assert_eq!(steps[before_the_last..], [sweep::STEP + 1, 1]);
+    assert_eq!(broker.channels(), 0);
+}

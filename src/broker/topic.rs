@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::{
+    matching::Remembered,
     reach::Reach,
     session::{Session, SessionId},
 };
@@ -64,11 +65,24 @@ impl Pending {
 #[derive(Debug)]
 pub(super) struct Retired<T>(pub(super) T);
 
+/// What the sweep finds out about a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It stays, and need not be looked at again before it has lost its last subscriber.
+    Subscribed,
+    /// It has no subscribers; look again.
+    Unused,
+    /// It may be removed for good.
+    Retired,
+}
+
 /// See the module documentation.
 #[derive(Default)]
 pub(super) struct Topic {
     /// Stays when nobody uses it.
     persistent: bool,
+    /// Of a channel: the patterns over it.
+    patterns: Remembered,
     order: Mutex<Order>,
     subscribers: Mutex<Subscribers>,
 }
@@ -91,12 +105,19 @@ struct Order {
 struct Subscribers {
     slab: Slab<Arc<Session>>,
     snapshot: Option<Snapshot>,
+    /// The sweep has found subscribers and looks no more; a new topic is listed.
+    unlisted: bool,
     retired: bool,
 }
 
 impl Topic {
     pub(super) fn new(persistent: bool) -> Self {
         Self { persistent, ..Self::default() }
+    }
+
+    /// The patterns over this channel, as far as it knows them.
+    pub(super) const fn patterns(&self) -> &Remembered {
+        &self.patterns
     }
 
     /// Adds a subscriber.
@@ -109,16 +130,20 @@ impl Topic {
         Ok(Subscriber(subscribers.slab.insert(session)))
     }
 
-    /// Takes a subscriber out.
-    pub(super) fn remove(&self, subscriber: Subscriber) {
+    /// Takes a subscriber out. True if it was the last one of a topic that the sweep has not listed:
+    /// then the caller has to.
+    pub(super) fn remove(&self, subscriber: Subscriber) -> bool {
         let mut subscribers = self.subscribers.lock();
         let stale = subscribers.snapshot.take();
         let gone = subscribers.slab.try_remove(subscriber.0);
+        let mut unlisted = false;
         if subscribers.slab.is_empty() {
             subscribers.slab = Slab::new();
+            unlisted = !self.persistent && std::mem::take(&mut subscribers.unlisted);
         }
         drop(subscribers);
         drop((stale, gone));
+        unlisted
     }
 
     /// The subscribers of this moment; costs a copy only after a change.
@@ -144,23 +169,26 @@ impl Topic {
         Ok((seq, holder))
     }
 
-    /// For the holder: the next messages to deliver, or `false` after laying the baton down.
+    /// For the holder: the next messages to deliver, into an empty `run`, or `false` after laying the
+    /// baton down.
     pub(super) fn next_run(&self, run: &mut Vec<Pending>) -> bool {
+        debug_assert!(run.is_empty(), "the run before is delivered");
         let mut order = self.order.lock();
         let mut bytes = 0;
-        while let Some(next) = order.pending.front() {
-            let size = next.frame.bytes();
-            if run.len() >= RUN_FRAMES_MAX || (!run.is_empty() && bytes + size > RUN_BYTES_MAX) {
-                break;
-            }
-            bytes += size;
-            run.extend(order.pending.pop_front());
+        let fits = |next: &&Pending| {
+            let is_first = bytes == 0;
+            bytes += next.frame.bytes();
+            is_first || bytes <= RUN_BYTES_MAX
+        };
+        let count = order.pending.iter().take(RUN_FRAMES_MAX).take_while(fits).count();
+        if count == order.pending.len() {
+            // As nearly always: the list itself changes hands, without a copy.
+            *run = std::mem::take(&mut order.pending).into();
+        } else {
+            run.extend(order.pending.drain(..count));
         }
-        if run.is_empty() {
-            order.delivering = false;
-            order.pending = VecDeque::new();
-        }
-        !run.is_empty()
+        order.delivering = !run.is_empty();
+        order.delivering
     }
 
     /// For the holder: `count` more messages have reached their mailboxes. Returns the end of what
@@ -173,19 +201,26 @@ impl Topic {
         (end, !order.pending.is_empty())
     }
 
-    /// Counts a sweep that found this topic unused; true when it may be removed for good.
-    pub(super) fn retire_after(&self, passes: u8) -> bool {
+    /// Looks for the sweep whether the topic is used; one that was not for `passes` looks is retired.
+    pub(super) fn look(&self, passes: u8) -> Use {
         let mut order = self.order.lock();
         let mut subscribers = self.subscribers.lock();
-        if self.persistent || order.delivering || !subscribers.slab.is_empty() {
+        if self.persistent || !subscribers.slab.is_empty() {
             order.idle_passes = 0;
-            return false;
+            subscribers.unlisted = true;
+            return Use::Subscribed;
+        }
+        if order.delivering {
+            order.idle_passes = 0;
+            return Use::Unused;
         }
         order.idle_passes = order.idle_passes.saturating_add(1);
-        let retired = order.idle_passes >= passes;
-        order.retired = retired;
-        subscribers.retired = retired;
-        retired
+        if order.idle_passes < passes {
+            return Use::Unused;
+        }
+        order.retired = true;
+        subscribers.retired = true;
+        Use::Retired
     }
 
     fn is_delivered(&self, seq: Seq, waker: &Waker) -> bool {

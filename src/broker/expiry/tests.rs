@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     broker::{
         Broker, Carrier, Cause, Session,
+        sweep::STEP,
         tests::{id, start},
     },
     config::Config,
@@ -214,7 +215,7 @@ proptest! {
                 }
                 Step::Tick { ms } => {
                     now += ms;
-                    for (id, due) in wheel.due(now) {
+                    for (id, due) in wheel.due(now, usize::MAX).0 {
                         prop_assert!(due <= now, "{due} is early at {now}");
                         prop_assert!(model.remove(id.as_bytes()).is_some(), "{due} came twice");
                     }
@@ -245,4 +246,26 @@ proptest! {
         }
         prop_assert!(at >= due && at < due + SECOND, "{:?} late", at - due);
     }
+}
+
+#[test]
+fn a_crowd_expires_in_steps_and_the_tick_says_when_it_is_done() {
+    const CROWD: u16 = STEP as u16 * 2 + 1;
+    let now = start();
+    let mut config = Config::default();
+    config.limits.sessions = usize::from(CROWD);
+    let broker = Broker::new(&config, now);
+    for each in 0..CROWD {
+        broker.handshake(number(each), None, now).unwrap();
+    }
+    let grace = config.session.handshake_grace;
+    let ticks = (1..).map(|count| now + count * TICK).take_while(|at| *at < now + grace + TICK);
+    let mut steps = Vec::new();
+    for at in ticks {
+        while broker.tick(at) {
+            steps.push(broker.sessions());
+        }
+    }
+    assert_eq!(steps, [STEP + 1, 1]);
+    assert_eq!((broker.sessions(), broker.wheel.lock().len()), (0, 0));
 }

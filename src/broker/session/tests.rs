@@ -195,5 +195,5 @@ fn an_ended_session_takes_no_subscription() {
     assert!(session.end().is_none());
     let refused = session.subscribe(&name("/a"), 9, |_| unreachable!("the session has ended"));
     assert_eq!(refused.unwrap_err(), Refusal::SessionUnknown);
-    assert!(!session.unsubscribe(&name("/a")));
+    assert_eq!(session.unsubscribe(&name("/a")), None);
 }

@@ -112,21 +112,45 @@ fn a_removed_subscriber_is_not_kept_alive() {
 fn p121_an_unused_topic_retires_after_its_passes() {
     let topic = Topic::default();
     let key = topic.add(session(1)).unwrap();
-    assert!((0..9).all(|_| !topic.retire_after(3)), "it has a subscriber");
-    topic.remove(key);
-    assert!(!topic.retire_after(3) && !topic.retire_after(3));
+    let looks = |count: u8| -> Vec<Use> { (0..count).map(|_| topic.look(3)).collect() };
+    assert_eq!(looks(4), [Use::Subscribed; 4]);
+    assert!(topic.remove(key), "nobody looks at it any more, so it has to be listed");
+    assert_eq!(looks(2), [Use::Unused; 2]);
     topic.enqueue(message(1, 0)).unwrap();
-    assert!((0..9).all(|_| !topic.retire_after(3)), "somebody holds the baton");
+    assert_eq!(looks(4), [Use::Unused; 4], "somebody holds the baton");
     run(&topic);
     topic.delivered(1, &mut Vec::new());
     assert!(run(&topic).is_empty());
-    assert_eq!([(); 3].map(|()| topic.retire_after(3)), [false, false, true]);
+    assert_eq!(looks(3), [Use::Unused, Use::Unused, Use::Retired]);
+}
+
+#[test]
+fn a_topic_is_listed_once_however_often_its_subscribers_change() {
+    let topic = Topic::default();
+    for number in 1..4 {
+        let key = topic.add(session(number)).unwrap();
+        assert!(!topic.remove(key), "it was listed when it was made");
+    }
+    let (first, second) = (topic.add(session(1)).unwrap(), topic.add(session(2)).unwrap());
+    assert_eq!(topic.look(1), Use::Subscribed);
+    assert!(!topic.remove(first), "one is left");
+    assert!(topic.remove(second));
+    assert!(!topic.remove(second), "a second removal does nothing");
+}
+
+#[test]
+fn a_persistent_topic_is_never_listed() {
+    let topic = Topic::new(true);
+    let key = topic.add(session(1)).unwrap();
+    assert_eq!(topic.look(1), Use::Subscribed);
+    assert!(!topic.remove(key));
+    assert_eq!(topic.look(1), Use::Subscribed);
 }
 
 #[test]
 fn a_retired_topic_sends_publishers_and_subscribers_away() {
     let topic = Topic::default();
-    assert!(topic.retire_after(1));
+    assert_eq!(topic.look(1), Use::Retired);
     assert!(topic.add(session(1)).is_err());
     let Err(Retired(returned)) = topic.enqueue(message(7, 0)) else {
         panic!("a message in a retired topic would be lost");

@@ -1,0 +1,148 @@
+//! How channels vanish that nobody uses, and what is due at a tick in general.
+//!
+//! A topic without subscribers stands in a list, once, from the moment that it has none. Each tick looks
+//! at this list only: a million channels with subscribers cost it nothing, where looking at each took a
+//! quarter of a second. Source: protocol.md 121.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+
+use super::{Broker, Cause, session::Due, session::Session, topic::Use};
+use crate::bayeux::ChannelName;
+
+/// Sessions or channels that one step of a tick looks at: a few milliseconds, if all of them end.
+pub(super) const STEP: usize = 4096;
+/// Share of the queue ceiling above which the largest queues are ended, in percent.
+const SHED_PRESSURE_PERCENT: usize = 85;
+/// Sessions that one tick may end to get below the shedding mark.
+const SHED_PER_TICK: usize = 64;
+/// Consecutive ticks without subscriber or message after which a channel vanishes: three seconds,
+/// as long as three of CometD's sweeps (protocol.md 121).
+pub(super) const SWEEP_PASSES: u8 = 6;
+/// Ticks between two looks for channels that remember patterns which are gone: a minute.
+pub(super) const FORGET_TICKS: u64 = 120;
+
+/// What the sweep of channels keeps between two ticks.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// Names of topics without subscribers.
+    unused: Mutex<Vec<ChannelName>>,
+    /// Those of them that this tick has not looked at yet.
+    left: Mutex<Vec<ChannelName>>,
+    ticks: AtomicU64,
+    /// The generation of patterns at the last look for those that are gone.
+    forgotten: AtomicU64,
+}
+
+impl Sweep {
+    /// A topic was made, or has lost its last subscriber.
+    pub(super) fn list(&self, name: ChannelName) {
+        self.unused.lock().push(name);
+    }
+}
+
+impl Broker {
+    /// Does what is due: expires sessions, sheds load, sweeps channels. Call it every
+    /// [`TICK`](super::TICK).
+    ///
+    /// Returns whether some of it is left: then call it again, once others had their turn.
+    /// If it is called much too late, because the process was stopped, every deadline moves by the
+    /// pause (protocol.md 53).
+    pub fn tick(&self, now: Instant) -> bool {
+        self.clock.tick(now);
+        if self.expire(now) || self.sweep() {
+            return true;
+        }
+        self.shed();
+        self.forget_patterns();
+        false
+    }
+
+    /// Asks sessions whose slot of the wheel has come up; true if some are left.
+    fn expire(&self, now: Instant) -> bool {
+        let at = self.clock.at(now);
+        let (due, more) = self.wheel.lock().due(at, STEP);
+        for (id, entry) in due {
+            let Some(session) = self.sessions.get(&id).map(|found| Arc::clone(found.value()))
+            else {
+                continue;
+            };
+            match session.due(entry, at) {
+                Due::Stale => {}
+                Due::Expired => {
+                    self.end(&session, Cause::Expired);
+                }
+                // A held session has no deadline; once released it lives at least this long.
+                Due::Held => {
+                    self.schedule(&session, self.clock.after(now, self.settings.max_interval));
+                }
+                Due::Later(deadline) => self.schedule(&session, deadline),
+            }
+        }
+        more
+    }
+
+    /// Ends the largest queues while the ceiling is near, so that publishers are not refused for
+    /// the sake of clients that do not read.
+    fn shed(&self) {
+        if self.pressure_percent() < SHED_PRESSURE_PERCENT {
+            return;
+        }
+        let mut queues: Vec<(usize, Arc<Session>)> = self
+            .sessions
+            .iter()
+            .map(|entry| (entry.queued_bytes(), Arc::clone(entry.value())))
+            .filter(|(bytes, _)| *bytes > 0)
+            .collect();
+        queues.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, session) in queues.into_iter().take(SHED_PER_TICK) {
+            if self.pressure_percent() < SHED_PRESSURE_PERCENT {
+                return;
+            }
+            self.end(&session, Cause::Limit);
+        }
+    }
+
+    /// Looks at channels without subscribers; true if some are left for this tick.
+    fn sweep(&self) -> bool {
+        let mut left = std::mem::take(&mut *self.sweep.left.lock());
+        if left.is_empty() {
+            left = std::mem::take(&mut *self.sweep.unused.lock());
+        }
+        let mut step = left.split_off(left.len().saturating_sub(STEP));
+        step.retain(|name| {
+            let mut stays = false;
+            self.topics.remove_if(name, |name, topic| {
+                let found = topic.look(SWEEP_PASSES);
+                stays = found == Use::Unused;
+                if found == Use::Retired && name.is_pattern() {
+                    self.patterns.advance();
+                }
+                found == Use::Retired
+            });
+            stays
+        });
+        self.sweep.unused.lock().append(&mut step);
+        let more = !left.is_empty();
+        *self.sweep.left.lock() = left;
+        more
+    }
+
+    /// Now and then has quiet channels let go of patterns that are gone.
+    fn forget_patterns(&self) {
+        let tick = self.sweep.ticks.fetch_add(1, Ordering::Relaxed) + 1;
+        let generation = self.patterns.current();
+        if tick.is_multiple_of(FORGET_TICKS)
+            && self.sweep.forgotten.swap(generation, Ordering::Relaxed) != generation
+        {
+            self.topics.iter().for_each(|topic| topic.patterns().forget_stale(generation));
+        }
+    }
+}
