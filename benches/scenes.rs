@@ -1,0 +1,284 @@
+//! What is measured: the hot paths of the broker, each as one operation that can be repeated.
+//!
+//! `guards` counts the instructions of these scenes and `micro` times them. Everything runs on one
+//! thread and without a socket: what the kernel and the framing cost is `bayeuxd bench`'s to say.
+
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bayeuxd::{
+    Config, Server,
+    bayeux::{ChannelName, Frame, MessageLimits, Meter, QueuePolicy, parse_batch},
+    broker::{Cause, Take},
+    server::Exchange,
+};
+use serde_json::value::RawValue;
+
+use crate::node::{Node, data, name};
+
+/// One operation with what it needs. The first few runs may be slower than the rest.
+pub(crate) trait Scene {
+    /// Brings about the state that a run needs; not measured.
+    fn prepare(&mut self) {}
+
+    /// Does the operation once.
+    fn run(&mut self);
+}
+
+/// A scene by its name.
+pub(crate) struct Entry {
+    /// What the operation is.
+    pub(crate) name: &'static str,
+    /// Sets the scene.
+    pub(crate) make: fn() -> Box<dyn Scene>,
+}
+
+/// All scenes.
+pub(crate) const SCENES: [Entry; 13] = [
+    Entry { name: "parse", make: || Box::new(Parse::new()) },
+    Entry { name: "encode", make: || Box::new(Encode::new()) },
+    Entry { name: "request_publish", make: || Box::new(Request::publish()) },
+    Entry { name: "request_connect", make: || Box::new(Request::connect()) },
+    Entry { name: "publish_0", make: || Box::new(Publish::to(0)) },
+    Entry { name: "publish_1", make: || Box::new(Publish::to(1)) },
+    Entry { name: "publish_1000", make: || Box::new(Publish::to(1_000)) },
+    Entry { name: "publish_100000", make: || Box::new(Publish::to(100_000)) },
+    Entry { name: "take_1000", make: || Box::new(TakeAll::new()) },
+    Entry { name: "match_hot", make: || Box::new(Match::new(false)) },
+    Entry { name: "match_cold", make: || Box::new(Match::new(true)) },
+    Entry { name: "resubscribe", make: || Box::new(Resubscribe::new()) },
+    Entry { name: "session", make: || Box::new(Life::new()) },
+];
+
+/// A published message as clients send it, with 100 bytes of data.
+fn publish_request(client_id: &str) -> String {
+    format!(
+        r#"[{{"channel":"{CHANNEL}","data":{},"id":"42","clientId":"{client_id}"}}]"#,
+        data().get()
+    )
+}
+
+/// Parsing of one request.
+struct Parse {
+    request: String,
+    limits: MessageLimits,
+}
+
+impl Parse {
+    fn new() -> Self {
+        let limits = MessageLimits::from(&Config::default().limits);
+        Self { request: publish_request(&"0f".repeat(16)), limits }
+    }
+}
+
+impl Scene for Parse {
+    fn run(&mut self) {
+        let batch = parse_batch(black_box(self.request.as_bytes()), &self.limits);
+        black_box(batch.expect("it is a batch"));
+    }
+}
+
+/// Encoding of a delivery, and its end.
+struct Encode {
+    channel: ChannelName,
+    data: Box<RawValue>,
+    meter: Arc<Meter>,
+}
+
+impl Encode {
+    fn new() -> Self {
+        Self { channel: name(CHANNEL), data: data(), meter: Arc::default() }
+    }
+}
+
+impl Scene for Encode {
+    fn run(&mut self) {
+        let policy = QueuePolicy::Disconnect;
+        black_box(Frame::encode(&self.channel, &self.data, None, &[], policy, &self.meter));
+    }
+}
+
+/// A request from its bytes to the bytes of its reply.
+struct Request {
+    client: Exchange,
+    bytes: String,
+}
+
+impl Request {
+    fn publish() -> Self {
+        Self::of(publish_request)
+    }
+
+    fn connect() -> Self {
+        Self::of(|id| {
+            format!(
+                r#"[{{"channel":"/meta/connect","connectionType":"websocket","advice":{{"timeout":0}},"id":"42","clientId":"{id}"}}]"#
+            )
+        })
+    }
+
+    fn of(bytes: fn(&str) -> String) -> Self {
+        let server = Server::from_listeners(Vec::new(), None, Config::default());
+        let mut client = server.expect("a server without listeners").exchange();
+        at_once(client.send(HANDSHAKE.as_bytes())).expect("a handshake");
+        let id = client.session().expect("it has a session").id().client_id();
+        Self { client, bytes: bytes(&id) }
+    }
+}
+
+impl Scene for Request {
+    fn run(&mut self) {
+        let reply = at_once(self.client.send(black_box(self.bytes.as_bytes())));
+        black_box(reply.expect("a reply"));
+    }
+}
+
+/// A publish into so many queues.
+struct Publish {
+    node: Node,
+    channel: ChannelName,
+    data: Box<RawValue>,
+}
+
+impl Publish {
+    fn to(subscribers: usize) -> Self {
+        let (mut node, channel) = (Node::new(), name(CHANNEL));
+        (0..subscribers).for_each(|_| node.subscriber(&channel));
+        Self { node, channel, data: data() }
+    }
+}
+
+impl Scene for Publish {
+    fn prepare(&mut self) {
+        self.node.drain();
+    }
+
+    fn run(&mut self) {
+        self.node.publish(&self.channel, &self.data);
+    }
+}
+
+/// A message taken from each of 1,000 queues.
+struct TakeAll(Publish);
+
+impl TakeAll {
+    fn new() -> Self {
+        Self(Publish::to(1_000))
+    }
+}
+
+impl Scene for TakeAll {
+    fn prepare(&mut self) {
+        self.0.run();
+    }
+
+    fn run(&mut self) {
+        self.0.node.drain();
+    }
+}
+
+/// A publish that reaches two sessions by patterns, among 10,000 other patterns.
+struct Match {
+    publish: Publish,
+    /// Whether a pattern was made since the last publish.
+    cold: bool,
+    made: u32,
+}
+
+impl Match {
+    fn new(cold: bool) -> Self {
+        let mut publish = Publish::to(0);
+        for number in 0..10_000 {
+            if number % 100 == 0 {
+                publish.node.subscriber(&name(&format!("/other/{number}/**")));
+            }
+            let (other, _) = publish.node.sessions.last().expect("one was just opened");
+            let pattern = name(&format!("/other/{number}/*"));
+            publish.node.broker.subscribe(other, &pattern).expect("it may subscribe");
+        }
+        publish.node.subscriber(&name("/chat/**"));
+        publish.node.subscriber(&name("/chat/room/*"));
+        Self { publish, cold, made: 0 }
+    }
+}
+
+impl Scene for Match {
+    fn prepare(&mut self) {
+        for (session, owner) in self.publish.node.sessions.iter().rev().take(2) {
+            if let Some(mut batch) = session.take(*owner, Take::WRITE) {
+                batch.settle();
+            }
+        }
+        if self.cold {
+            self.made += 1;
+            let session = self.publish.node.open();
+            let pattern = name(&format!("/new/{}/*", self.made));
+            self.publish.node.broker.subscribe(&session, &pattern).expect("it may subscribe");
+        }
+    }
+
+    fn run(&mut self) {
+        self.publish.run();
+    }
+}
+
+/// One of 1,000 subscribers leaves its channel and comes back.
+struct Resubscribe {
+    node: Node,
+    channel: ChannelName,
+    next: usize,
+}
+
+impl Resubscribe {
+    fn new() -> Self {
+        let Publish { node, channel, .. } = Publish::to(1_000);
+        Self { node, channel, next: 0 }
+    }
+}
+
+impl Scene for Resubscribe {
+    fn run(&mut self) {
+        self.next = (self.next + 1) % self.node.sessions.len();
+        let (session, _) = self.node.sessions.get(self.next).expect("it is in range");
+        self.node.broker.unsubscribe(session, &self.channel).expect("it may leave");
+        self.node.broker.subscribe(session, &self.channel).expect("it may come back");
+    }
+}
+
+/// A session from its handshake over a subscription and a connect to its end.
+struct Life {
+    node: Node,
+    channel: ChannelName,
+}
+
+impl Life {
+    fn new() -> Self {
+        let Publish { node, channel, .. } = Publish::to(1_000);
+        Self { node, channel }
+    }
+}
+
+impl Scene for Life {
+    fn run(&mut self) {
+        self.node.subscriber(&self.channel);
+        let (session, _) = self.node.sessions.pop().expect("it was just opened");
+        self.node.broker.end(&session, Cause::Client);
+    }
+}
+
+/// The result of a future that has nothing to wait for.
+fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+const CHANNEL: &str = "/chat/room/demo";
+const HANDSHAKE: &str =
+    r#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]"#;
