@@ -212,7 +212,11 @@ fn parse<'a>(
         if batch.len() + messages.len() > app.limits.batch {
             return Err(format!("more than {} messages", app.limits.batch));
         }
-        batch.extend(messages);
+        if batch.is_empty() {
+            batch = messages;
+        } else {
+            batch.extend(messages);
+        }
     }
     Ok(batch)
 }

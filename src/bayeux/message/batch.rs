@@ -120,7 +120,8 @@ impl<'de> Visitor<'de> for Batch<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let envelope = Envelope { limits: self.limits, breach: self.breach };
-        let mut messages = Vec::new();
+        // Most requests are one message, and the first growth would make room for four.
+        let mut messages = Vec::with_capacity(1);
         while let Some(message) = elements.next_element_seed(envelope)? {
             if messages.len() == self.limits.batch {
                 return Err(self.breach.raise(BadBatch::TooMany));
