@@ -15,6 +15,7 @@ mod drain;
 mod exchange;
 mod handshake;
 mod http;
+mod lean;
 mod link;
 mod local;
 mod park;

@@ -60,6 +60,7 @@ const LAYERS: [Layer; 7] = [
             "getrandom",
             "hmac",
             "http_body_util",
+            "httparse",
             "httpdate",
             "hyper",
             "hyper_util",

@@ -31,6 +31,7 @@ use super::{
     app::App,
     body::Body,
     files::Files,
+    lean::{self, Turn},
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
     park,
     route::{self, Held, Routed},
@@ -86,8 +87,8 @@ pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor, listener: List
     }
 }
 
-/// Serves a connection until it ends, in turns: hyper takes requests, and a poll that is held is
-/// parked without hyper.
+/// Serves a connection until it ends, in turns: plain polls without hyper, other requests by hyper, and
+/// a poll that is held, whoever took it, parked without it.
 async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
     let limits = &app.config.limits;
     let heads = Arc::new(HeadClock::default());
@@ -102,8 +103,18 @@ async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
         heads,
         parked: Mutex::new(None),
     });
-    // Boxed, so that a parked connection does not keep the room for hyper's.
-    while let Some((taken, held)) = Box::pin(exchange(&http, stream)).await {
+    let is_main = matches!(http.listener, Listener::Main { .. });
+    loop {
+        let turn = if is_main { lean::serve(&http, stream).await } else { Turn::Pass(stream) };
+        let (taken, held) = match turn {
+            Turn::Hold(taken, held) => (taken, held),
+            // Boxed, so that a parked connection does not keep the room for hyper's.
+            Turn::Pass(left) => match Box::pin(exchange(&http, left)).await {
+                Some(parked) => parked,
+                None => return,
+            },
+            Turn::End => return,
+        };
         match park::answer(&app, taken, held).await {
             Some(left) => stream = left,
             None => return,

@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
@@ -25,6 +25,7 @@ use super::{
     files::Files,
     forwarded::Client,
     http::Http,
+    lean,
     origin::{self, RequestKind, Verdict},
     polling::{Answer, Polled, Poller},
     publish, report, streaming,
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     broker::{Generation, Session},
-    config::Transport,
+    config::{Config, Transport},
 };
 
 /// Where a request has led.
@@ -42,6 +43,15 @@ pub(super) enum Routed {
     /// The body of the response goes on while that of the request comes in; it tells the head clock
     /// when it ends.
     Streaming(Response<Body>),
+}
+
+impl Routed {
+    fn no_store(self) -> Self {
+        match self {
+            Self::Ready(response) => Self::Ready(no_store(response)),
+            later @ (Self::Held(_) | Self::Streaming(_)) => later,
+        }
+    }
 }
 
 /// A connect to be held. All else of its request, body and processing included, is gone.
@@ -74,7 +84,7 @@ pub(super) async fn respond(
     if let Err((status, problem)) = check_head(http, &request) {
         return Routed::Ready(text(status, problem));
     }
-    if !is_bayeux(&http.app, request.uri().path()) {
+    if !is_bayeux(&http.app.config, request.uri().path()) {
         if publish::serves(&http.app, request.uri().path()) {
             return publish::respond(http, request).await;
         }
@@ -104,35 +114,52 @@ pub(super) async fn respond(
             Routed::Ready(response)
         }
     };
-    match routed {
-        Routed::Ready(response) => Routed::Ready(no_store(response)),
-        later @ (Routed::Held(_) | Routed::Streaming(_)) => later,
-    }
+    routed.no_store()
+}
+
+/// Answers a POST to a Bayeux path that was read without hyper, within the limits of heads and bodies.
+pub(super) async fn respond_read(http: &Http, request: lean::Request) -> Routed {
+    let client = http.app.proxies.client(http.peer.ip(), &request.headers);
+    let routed = match admit(&http.app, &request.headers, client) {
+        Ok((dress, poller)) => dress.poll(poller, &http.app, &request.body).await,
+        Err((status, problem)) => Routed::Ready(text(status, problem)),
+    };
+    routed.no_store()
 }
 
 /// long-polling.
 async fn poll(app: &Arc<App>, request: Request<Incoming>, client: Client) -> Routed {
-    if !app.offers(Transport::LongPolling) {
-        let problem = "the transport long-polling is not enabled\n";
-        return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
-    }
-    let page = match app.origins.check(RequestKind::Post, request.headers(), client.scheme) {
-        Verdict::Refused(problem) => return Routed::Ready(text(StatusCode::FORBIDDEN, problem)),
-        Verdict::Allowed(page) => Some(page),
-        Verdict::NoOrigin => None,
+    let (dress, poller) = match admit(app, request.headers(), client) {
+        Ok(admitted) => admitted,
+        Err((status, problem)) => return Routed::Ready(text(status, problem)),
     };
-    let (poller, set_cookie) = Poller::new(app, request.headers(), client, None);
-    let dress = Dress { page, set_cookie, script: false };
     match read(app, client, request.into_body()).await {
-        Ok(bytes) => {
-            let texts = [Cow::Borrowed(bytes.as_slice())];
-            dress.routed(poller.poll(app, &texts).await)
-        }
+        Ok(bytes) => dress.poll(poller, app, &bytes).await,
         // What is left of the body is not read, so the connection is of no further use.
         Err((status, problem)) => Routed::Ready(closing(
             dress.put_on(Answer { status, ..Answer::from(Body::text(problem)) }),
         )),
     }
+}
+
+/// Reads from the headers of a POST who polls, and what the response will carry.
+fn admit(
+    app: &App,
+    headers: &HeaderMap,
+    client: Client,
+) -> Result<(Dress, Poller), (StatusCode, String)> {
+    if !app.offers(Transport::LongPolling) {
+        let problem = "the transport long-polling is not enabled\n";
+        return Err((StatusCode::BAD_REQUEST, problem.to_owned()));
+    }
+    let page = match app.origins.check(RequestKind::Post, headers, client.scheme) {
+        Verdict::Refused(problem) => return Err((StatusCode::FORBIDDEN, problem)),
+        // A copy: the value is a piece of the request, which a held poll must not keep.
+        Verdict::Allowed(page) => Some(HeaderValue::from_bytes(page.as_bytes()).unwrap_or(page)),
+        Verdict::NoOrigin => None,
+    };
+    let (poller, set_cookie) = Poller::new(app, headers, client, None);
+    Ok((Dress { page, set_cookie, script: false }, poller))
 }
 
 /// callback-polling: a GET by a `<script>` element (protocol.md 95-97).
@@ -189,6 +216,10 @@ struct Dress {
 }
 
 impl Dress {
+    async fn poll(self, poller: Poller, app: &Arc<App>, body: &[u8]) -> Routed {
+        self.routed(poller.poll(app, &[Cow::Borrowed(body)]).await)
+    }
+
     fn routed(self, polled: Polled) -> Routed {
         match polled {
             Polled::Answered(answer) => Routed::Ready(self.put_on(answer)),
@@ -260,11 +291,8 @@ fn check_head(http: &Http, request: &Request<Incoming>) -> Result<(), (StatusCod
         let problem = format!("the URI is longer than {} bytes\n", limits.uri_bytes);
         return Err((StatusCode::URI_TOO_LONG, problem));
     }
-    let header_bytes: usize = request
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_PUNCTUATION)
-        .sum();
+    let header_bytes: usize =
+        request.headers().iter().map(|(name, value)| header_line_bytes(name, value)).sum();
     if header_bytes > limits.header_bytes {
         let problem = format!("the headers are longer than {} bytes\n", limits.header_bytes);
         return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem));
@@ -272,8 +300,14 @@ fn check_head(http: &Http, request: &Request<Incoming>) -> Result<(), (StatusCod
     Ok(())
 }
 
-fn is_bayeux(app: &App, path: &str) -> bool {
-    app.config.server.paths.iter().any(|prefix| {
+/// What a header counts for `limits.header_bytes`.
+pub(super) fn header_line_bytes(name: &HeaderName, value: &HeaderValue) -> usize {
+    name.as_str().len() + value.len() + HEADER_PUNCTUATION
+}
+
+/// Whether a path is that of Bayeux clients.
+pub(super) fn is_bayeux(config: &Config, path: &str) -> bool {
+    config.server.paths.iter().any(|prefix| {
         path.strip_prefix(prefix.trim_end_matches('/'))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })

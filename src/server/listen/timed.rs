@@ -23,7 +23,7 @@
 use std::{
     future::Future as _,
     io::{self, IoSlice},
-    mem::MaybeUninit,
+    mem::{self, MaybeUninit},
     pin::Pin,
     sync::{
         Arc,
@@ -124,9 +124,9 @@ impl Timed {
         Self { stream, deadlines, clock, ahead, head: None, write_stall: None, linger: None }
     }
 
-    /// Gives the bare stream back, after an upgrade.
-    pub fn into_inner(self) -> TcpStream {
-        self.stream
+    /// Gives the bare stream back, after an upgrade, and what is to be read before it.
+    pub fn into_parts(self) -> (TcpStream, Bytes) {
+        (self.stream, self.ahead)
     }
 
     /// Waits until something can be read, without reading it; 0: the peer has closed its side.
@@ -142,7 +142,35 @@ impl Timed {
 
     /// Has `bytes`, which were read too far, read again before all others.
     pub fn unread(&mut self, bytes: Bytes) {
-        self.ahead = bytes;
+        self.ahead = if self.ahead.is_empty() {
+            bytes
+        } else {
+            [bytes, mem::take(&mut self.ahead)].concat().into()
+        };
+    }
+
+    /// Reads all that has arrived, as far as there is room, without a deadline: the head clock belongs
+    /// to who reads a head in several steps.
+    pub fn poll_arrival(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        self.read_ahead(buffer);
+        // The rest of a request of which the beginning came with the one before. An error, or the
+        // end, is met again by the next read.
+        if buffer.remaining() > 0 {
+            let _ = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn read_ahead(&mut self, buffer: &mut ReadBuf<'_>) {
+        let length = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead.split_to(length));
     }
 
     /// Whether bytes wait that the kernel has not taken yet.
@@ -254,8 +282,7 @@ impl AsyncRead for Timed {
         let polled = if this.ahead.is_empty() {
             Pin::new(&mut this.stream).poll_read(cx, buffer)
         } else {
-            let length = this.ahead.len().min(buffer.remaining());
-            buffer.put_slice(&this.ahead.split_to(length));
+            this.read_ahead(buffer);
             Poll::Ready(Ok(()))
         };
         let mark = this.clock.mark();

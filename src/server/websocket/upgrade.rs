@@ -113,8 +113,8 @@ async fn take_over(
 ) -> Option<Box<Connection>> {
     match upgrade.await.map(HyperUpgraded::downcast::<TokioIo<Timed>>) {
         Ok(Ok(parts)) => {
-            let stream = parts.io.into_inner().into_inner();
-            let socket = Socket::new(stream, &parts.read_buf, &options);
+            let (stream, ahead) = parts.io.into_inner().into_parts();
+            let socket = Socket::new(stream, &[parts.read_buf, ahead].concat(), &options);
             Some(connection(app, Link::WebSocket(socket), upgraded))
         }
         Ok(Err(_)) => {
