@@ -31,6 +31,8 @@ use super::{
 };
 use crate::bayeux::{ChannelName, Frame, Refusal};
 
+mod flow;
+
 /// Deadline of a session whose `/meta/connect` is held (protocol.md 51).
 const HELD: u64 = u64::MAX;
 
@@ -233,21 +235,6 @@ impl Session {
         Some(Batch::new(Arc::clone(self), frames))
     }
 
-    /// Takes one write of what waits for the WebSocket of `owner`, as [`Self::take`] does, or says what
-    /// else it should do. Of a deliver-only session it hears, without taking, while it holds a
-    /// `connect` (protocol.md 59).
-    pub fn poll_flow(
-        self: &Arc<Self>,
-        owner: Generation,
-        connect: bool,
-        cx: &Context<'_>,
-    ) -> Poll<Result<Batch, Ready>> {
-        let flow = self.mailbox.lock().flow(owner, connect, cx.waker());
-        flow.map_or(Poll::Pending, |flow| {
-            Poll::Ready(flow.map(|frames| Batch::new(Arc::clone(self), frames)))
-        })
-    }
-
     /// Switches the acknowledgement extension on, for good (protocol.md 123, 124).
     pub fn start_acknowledging(&self) {
         self.mailbox.lock().start_acknowledging();
@@ -416,20 +403,6 @@ impl Session {
             waker.wake();
         }
         discarded
-    }
-
-    /// Called by a [`Batch`] that is wholly written; true if there is more to do at once for the carrier
-    /// of `owner`, which is woken otherwise.
-    pub(super) fn flowed(&self, written: usize, owner: Generation, cx: &Context<'_>) -> bool {
-        let mut mailbox = self.mailbox.lock();
-        let settled = mailbox.settle(Vec::new());
-        let more = mailbox.ready(owner, cx.waker()).is_some();
-        drop(mailbox);
-        self.counters.delivered.add(written);
-        if let Some(waker) = settled.waker {
-            waker.wake();
-        }
-        more
     }
 
     /// Called by a [`Batch`] that is done, with what it has not written.

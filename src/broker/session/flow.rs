@@ -1,0 +1,50 @@
+//! Deliveries that flow over a WebSocket: take a batch, write it, settle it, within one poll.
+//!
+//! Each step takes the lock of the mailbox once, because this is what a delivery costs.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::Session;
+use crate::broker::{
+    batch::Batch,
+    mailbox::{Generation, Ready},
+};
+
+impl Session {
+    /// Takes one write of what waits for the WebSocket of `owner`, as [`Self::take`] does, or says what
+    /// else it should do. Of a deliver-only session it hears, without taking, while it holds a
+    /// `connect` (protocol.md 59).
+    pub fn poll_flow(
+        self: &Arc<Self>,
+        owner: Generation,
+        connect: bool,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Batch, Ready>> {
+        let flow = self.mailbox.lock().flow(owner, connect, cx.waker());
+        flow.map_or(Poll::Pending, |flow| {
+            Poll::Ready(flow.map(|frames| Batch::new(Arc::clone(self), frames)))
+        })
+    }
+
+    /// Called by a [`Batch`] that is wholly written; true if there is more to do at once for the carrier
+    /// of `owner`, which is woken otherwise.
+    pub(in crate::broker) fn flowed(
+        &self,
+        written: usize,
+        owner: Generation,
+        cx: &Context<'_>,
+    ) -> bool {
+        let mut mailbox = self.mailbox.lock();
+        let settled = mailbox.settle(Vec::new());
+        let more = mailbox.ready(owner, cx.waker()).is_some();
+        drop(mailbox);
+        self.counters.delivered.add(written);
+        if let Some(waker) = settled.waker {
+            waker.wake();
+        }
+        more
+    }
+}
