@@ -51,14 +51,17 @@ mod timestamp;
 
 pub use channel::{ChannelName, InvalidName, Kind, NameLimits};
 pub use error::Refusal;
-pub use ext::{AckReply, AckRequest, ReplyExt, RequestExt, TimesyncReply, TimesyncRequest};
+pub use ext::{
+    AckReply, AckRequest, ReplyExt, RequestExt, TimesyncReply, TimesyncRequest, ext_keys, shown_key,
+};
 pub use frame::{Frame, Handling, Meter};
+pub(crate) use json::write_string as write_json_string;
 pub use message::{
     BadBatch, ClientId, Message, MessageId, MessageLimits, Names, RequestAdvice, Subscription,
     parse_batch,
 };
 pub use reply::{Advice, HandshakeFields, Reconnect, Reply};
 pub use scan::deeper_than;
-pub use timestamp::Timestamp;
+pub use timestamp::{Rfc3339, Timestamp};
 
 pub use crate::config::QueuePolicy;

@@ -25,14 +25,16 @@ mod lazy;
 mod limits;
 mod mailbox;
 mod matching;
+mod monitor;
 mod payload;
 mod publish;
 mod reach;
 mod rules;
 mod session;
 mod settings;
-mod sid;
+mod subscribe;
 mod sweep;
+mod tell;
 mod topic;
 
 use std::{
@@ -50,13 +52,13 @@ pub use self::{
     expiry::TICK,
     holds::HoldSlot,
     lazy::LAZY_TICK,
-    limits::{Cause, Counter, Counters, Ended},
+    limits::{Counter, Counters, Ended, Gauge},
     mailbox::{Carrier, Generation, Ready, Take},
     payload::Payload,
     publish::Published,
     reach::Reach,
     session::{RequestGuard, Session, SessionId, Signal},
-    sid::Sid,
+    tell::About,
     topic::{Delivered, Seq},
 };
 use self::{
@@ -66,15 +68,18 @@ use self::{
     lazy::LazyTimes,
     limits::EndedLog,
     matching::{PatternGeneration, Patterns},
+    monitor::LastStats,
     rules::Rules,
     session::Subscription,
     settings::Settings,
     sweep::Sweep,
     topic::Topic,
 };
+pub use crate::events::{Cause, Sid};
 use crate::{
-    bayeux::{ChannelName, Kind, Meter, NameLimits, Refusal},
+    bayeux::{ChannelName, Meter, NameLimits, Refusal},
     config::Config,
+    events::{Events, What},
 };
 
 /// Share of the queue ceiling above which handshakes are refused, in percent (architecture.md 6).
@@ -95,12 +100,20 @@ pub struct Broker {
     lazy: LazyTimes,
     counters: Arc<Counters>,
     ended: EndedLog,
+    events: Arc<Events>,
+    last_stats: Mutex<LastStats>,
 }
 
 impl Broker {
-    /// Makes an empty broker whose time starts at `now`.
+    /// Makes an empty broker whose time starts at `now`. For its events it is always 1970.
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Arc<Self> {
+        Self::telling_time(config, now, || Duration::ZERO)
+    }
+
+    /// As [`Self::new`]; `time_of_day` is what its events say of the time, since 1970.
+    #[must_use]
+    pub fn telling_time(config: &Config, now: Instant, time_of_day: fn() -> Duration) -> Arc<Self> {
         let broker = Arc::new(Self {
             sessions: DashMap::default(),
             topics: DashMap::new(),
@@ -115,6 +128,8 @@ impl Broker {
             counters: Arc::default(),
             lazy: LazyTimes::default(),
             ended: EndedLog::default(),
+            events: Arc::new(Events::new(&config.monitor, time_of_day)),
+            last_stats: Mutex::default(),
         });
         broker.rules.persistent_channels().for_each(|name| drop(broker.topic(name)));
         broker
@@ -223,75 +238,38 @@ impl Broker {
         session.detach(generation);
     }
 
-    /// Subscribes `session` to a channel or pattern; idempotent (protocol.md 68).
-    ///
-    /// # Errors
-    /// Refusals of protocol.md 70-72: meta channels, limits, an ended session.
-    pub fn subscribe(&self, session: &Arc<Session>, name: &ChannelName) -> Result<(), Refusal> {
-        match name.kind() {
-            Kind::Service => return Ok(()),
-            Kind::Meta if is_protocol_channel(name) => {
-                return Err(Refusal::SubscribeDenied { reason: SECURITY_POLICY });
-            }
-            Kind::Meta => return Err(Refusal::CreateDenied { reason: SECURITY_POLICY }),
-            Kind::Broadcast => {}
-        }
-        if name.as_str() == "/**" && !self.settings.root_wildcard {
-            return Err(Refusal::SubscribeDenied { reason: "root_wildcard" });
-        }
-        session.subscribe(name, self.settings.subscriptions_max, |session| {
-            loop {
-                let topic =
-                    self.topic(name).ok_or(Refusal::CreateDenied { reason: "channel_limit" })?;
-                if let Ok(key) = topic.add(Arc::clone(session)) {
-                    return Ok((topic, key));
-                }
-            }
-        })
-    }
-
-    /// Takes a subscription back; successful also when there was none (protocol.md 68).
-    ///
-    /// # Errors
-    /// `400::channel_missing` when the channel does not exist at all.
-    pub fn unsubscribe(&self, session: &Session, name: &ChannelName) -> Result<(), Refusal> {
-        if let Some(was_last) = session.unsubscribe(name) {
-            if was_last {
-                self.sweep.list(name.clone());
-            }
-            return Ok(());
-        }
-        if name.kind() == Kind::Service
-            || is_protocol_channel(name)
-            || self.topics.contains_key(name)
-        {
-            return Ok(());
-        }
-        Err(Refusal::ChannelMissing)
-    }
-
     /// Ends a session: subscriptions and queue go, its carrier is told, later messages get a 402.
     ///
     /// Returns false if it had ended already.
     pub fn end(&self, session: &Session, cause: Cause) -> bool {
         let Some(subscriptions) = session.end() else { return false };
         self.sessions.remove(&session.id());
-        for Subscription { name, topic, key } in subscriptions {
-            if topic.remove(key) {
-                self.sweep.list(name);
+        for Subscription { name, topic, key } in &subscriptions {
+            if topic.remove(*key) {
+                self.sweep.list(name.clone());
             }
         }
         // Last, so that a carrier which is told finds everything gone already.
-        let discarded = session.close_mailbox(cause);
-        self.counters.ended(cause, discarded);
-        let age = self.clock.latest().saturating_sub(session.created());
-        self.ended.push(Ended {
-            id: session.id(),
-            cause,
-            discarded,
-            age: Duration::from_millis(age),
-        });
+        let closed = session.close_mailbox(cause);
+        self.counters.ended(cause, closed.discarded);
+        let age = Duration::from_millis(self.clock.latest().saturating_sub(session.created()));
+        let discarded = closed.discarded;
+        self.ended.push(Ended { id: session.id(), cause, discarded, age });
+        self.tell_end(
+            session,
+            &subscriptions,
+            What::Disconnect { cause, age, delivered: closed.delivered, discarded },
+        );
         true
+    }
+
+    /// Ends every session, because the server has.
+    pub fn end_all(&self) {
+        let sessions: Vec<_> =
+            self.sessions.iter().map(|entry| Arc::clone(entry.value())).collect();
+        for session in sessions {
+            self.end(&session, Cause::Drain);
+        }
     }
 
     /// Reserves a held connect of `session` for its browser, if the limit allows it
@@ -299,6 +277,12 @@ impl Broker {
     #[must_use]
     pub fn hold_for(&self, browser: BrowserId, session: SessionId) -> Option<HoldSlot> {
         self.holds.enter(browser, session, self.settings.per_browser_max)
+    }
+
+    /// Where everything that happens is told.
+    #[must_use]
+    pub const fn events(&self) -> &Arc<Events> {
+        &self.events
     }
 
     /// Counters since the start, for logs and tests.
@@ -396,21 +380,6 @@ impl Broker {
         self.meter.bytes().saturating_mul(100) / self.settings.queued_bytes_max.max(1)
     }
 }
-
-/// The five names that the protocol itself uses; they exist without being created.
-fn is_protocol_channel(name: &ChannelName) -> bool {
-    matches!(
-        name.as_str(),
-        "/meta/handshake"
-            | "/meta/connect"
-            | "/meta/subscribe"
-            | "/meta/unsubscribe"
-            | "/meta/disconnect"
-    )
-}
-
-/// Reason that CometD's default policy gives (protocol.md 116, 120).
-const SECURITY_POLICY: &str = "denied_by_security_policy";
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ mod check;
 mod defaults;
 mod form;
 mod load;
+mod monitor;
 mod nearest;
 mod origin;
 mod problem;
@@ -23,14 +24,19 @@ mod reference;
 mod service;
 mod settings;
 mod system;
+mod transport;
 
+#[cfg(test)]
+pub(crate) use self::settings::EVENT_TYPES;
 pub use self::{
     load::{Loaded, Loader},
+    monitor::Monitor,
     origin::Origin,
     problem::Problem,
     reference::{Assignment, configuration_md, example_file},
     service::{Service, ServiceReply},
     system::Machine,
+    transport::Transport,
 };
 
 /// The whole configuration, one field per section of `bayeuxd.toml`.
@@ -52,6 +58,8 @@ pub struct Config {
     pub auth: Auth,
     /// Publishing over HTTP.
     pub api: Api,
+    /// What monitors and operators see.
+    pub monitor: Monitor,
     /// The operators' listener.
     pub admin: Admin,
     /// What is logged.
@@ -79,23 +87,6 @@ pub struct Server {
     pub drain_delay: Duration,
     /// Time for telling all sessions and closing their connections; what is open then is cut.
     pub drain_timeout: Duration,
-}
-
-/// A way to carry Bayeux messages; [`Transport::name`] is its name on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// RFC 6455, one Bayeux batch per text message.
-    WebSocket,
-    /// POST requests, of which one is held (protocol.md, long-polling).
-    LongPolling,
-    /// GET requests answered by JavaScript (JSONP).
-    CallbackPolling,
-    /// A response without an end in the format of the browser's `EventSource`.
-    EventSource,
-    /// A response without an end, one JSON array a line.
-    Streaming,
-    /// A page without an end whose scripts call its parent.
-    Iframe,
 }
 
 /// `[transports]`: which transports are offered and how they behave.
@@ -361,8 +352,13 @@ pub struct ApiKey {
     pub secret_sha256: Option<String>,
     /// What it is for.
     pub role: Role,
-    /// Channels and patterns that a key of the role publish may publish to.
+    /// Channels and patterns that a key of the role publish may publish to, and that one of the role
+    /// monitor sees; empty for a monitor: all.
     pub channels: Vec<String>,
+    /// Types of events that a key of the role monitor gets; empty: all but `publish`.
+    pub types: Vec<String>,
+    /// Whether it sees what is published, if `monitor.payloads` is on.
+    pub payload: bool,
 }
 
 /// What an API key may do.
@@ -448,28 +444,11 @@ impl Server {
 }
 
 impl Transports {
-    /// The name of the raw TCP listener in `supportedConnectionTypes`.
-    pub const SOCKET: &'static str = "socket";
-
     /// Returns what a handshake reply offers: the enabled transports in their order, then the raw TCP
     /// listener if there is one.
     pub fn names(&self) -> Vec<&'static str> {
         let enabled = self.enabled.iter().map(|transport| transport.name());
-        enabled.chain(self.socket.listen.map(|_| Self::SOCKET)).collect()
-    }
-}
-
-impl Transport {
-    /// Returns the name used in `supportedConnectionTypes` and in `transports.enabled`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WebSocket => "websocket",
-            Self::LongPolling => "long-polling",
-            Self::CallbackPolling => "callback-polling",
-            Self::EventSource => "eventsource",
-            Self::Streaming => "streaming",
-            Self::Iframe => "iframe",
-        }
+        enabled.chain(self.socket.listen.map(|_| Transport::Socket.name())).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! - [`bayeux`]: what Bayeux is: channel names, messages, frames, replies. Pure.
 //! - [`ws`]: WebSocket without a socket: bytes to events and back. Pure.
+//! - [`events`]: what happens, told to monitors and operators. Synchronous, without a clock.
 //! - [`broker`]: sessions, subscriptions, queues, expiry. Synchronous, without a clock.
 //! - [`auth`]: API keys and what each may do. Pure but for the files that hold secrets.
 //! - [`server`]: what waits: listeners, HTTP, polling, WebSocket connections, stopping.
@@ -16,6 +17,7 @@ pub mod auth;
 pub mod bayeux;
 pub mod broker;
 pub mod config;
+pub mod events;
 pub mod server;
 pub mod telemetry;
 pub mod ws;

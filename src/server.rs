@@ -27,6 +27,7 @@ mod services;
 mod socket;
 mod streaming;
 mod timesync;
+mod whence;
 
 pub mod admin;
 pub mod clock;
@@ -39,7 +40,7 @@ pub mod pace;
 pub mod websocket;
 
 use std::{
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     net::{SocketAddr, TcpListener as StdListener},
     path::Path,
     pin::pin,
@@ -77,6 +78,7 @@ use crate::{
     auth::{BadKey, Keyring},
     broker::{Broker, LAZY_TICK, TICK},
     config::{ApiKey, Config, Machine, UNLIMITED},
+    events::{NodeEvent, PULSE},
 };
 
 /// Why a server cannot start. The operator is at fault unless the system itself fails.
@@ -174,7 +176,7 @@ impl Server {
         let loopback_only =
             addresses.iter().all(|address| origin::is_loopback_address(address.ip()));
         let config = config.effective(&Machine::read());
-        let broker = Broker::new(&config, clock::now());
+        let broker = Broker::telling_time(&config, clock::now(), clock::time_of_day);
         let app = Arc::new(App::new(config, broker, loopback_only)?);
         let files = None;
         Ok(Self { app, main, addresses, admin, admin_address, socket, socket_address, files })
@@ -264,6 +266,8 @@ impl Server {
             service.spawn(http::accept(Arc::clone(&app), acceptor, listener));
         }
         service.spawn(tick(Arc::clone(&app)));
+        service.spawn(pulse(Arc::clone(&app)));
+        report::node(&app, NodeEvent::Start);
         if app.broker.has_lazy_channels() {
             service.spawn(wake_lazy(Arc::clone(&app)));
         }
@@ -291,6 +295,7 @@ impl Server {
                 .map_or(Duration::ZERO, |began| clock::now().saturating_duration_since(began)),
             aborted,
         };
+        app.broker.end_all();
         drop(end);
         service.shutdown().await;
         drained
@@ -335,6 +340,7 @@ async fn one_died(tasks: &mut JoinSet<()>) {
 /// The steps of a graceful stop (architecture.md 8).
 async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connections) {
     app.drain.announce();
+    report::node(app, NodeEvent::Drain);
     sleep(app.config.server.drain_delay).await;
     accepting.shutdown().await;
     let began = clock::now();
@@ -363,6 +369,17 @@ async fn tick(app: Arc<App>) {
         }
         app.services.tick(clock::now());
         report::ended(&app);
+    }
+}
+
+/// Brings events to listeners while there are any, until the server ends.
+async fn pulse(app: Arc<App>) {
+    let mut pulses = interval(PULSE);
+    pulses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        poll_fn(|cx| app.broker.events().poll_listened(cx)).await;
+        pulses.tick().await;
+        app.broker.pulse(clock::now());
     }
 }
 

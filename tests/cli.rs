@@ -339,7 +339,7 @@ fn a_generated_key_is_a_secret_and_the_lines_of_a_configuration() {
         .assert_refused(
             2,
             "bayeuxd: auth.keys 'a': \"/meta/x\" is no broadcast channel, which is what keys \
-             publish to\n",
+             are about\n",
         );
     assert_eq!(folder.run(&["key", "gen", "--id", "a", "--role", "publish"]).code, Some(2));
 }

@@ -22,7 +22,7 @@ struct Layer {
     packages: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
     Layer {
         name: "ws",
         modules: &[],
@@ -34,13 +34,18 @@ const LAYERS: [Layer; 7] = [
         packages: &["bytes", "memchr", "serde", "serde_json", "thiserror"],
     },
     Layer {
-        name: "broker",
+        name: "events",
         modules: &["bayeux", "config"],
+        packages: &["parking_lot", "thiserror"],
+    },
+    Layer {
+        name: "broker",
+        modules: &["bayeux", "config", "events"],
         packages: &["dashmap", "parking_lot", "serde_json", "slab", "uuid"],
     },
     Layer {
         name: "auth",
-        modules: &["bayeux", "config"],
+        modules: &["bayeux", "config", "events"],
         packages: &["base64", "sha2", "thiserror"],
     },
     Layer { name: "config", modules: &[], packages: &["serde", "thiserror", "toml"] },
@@ -51,7 +56,7 @@ const LAYERS: [Layer; 7] = [
     },
     Layer {
         name: "server",
-        modules: &["ws", "bayeux", "broker", "auth", "config", "telemetry"],
+        modules: &["ws", "bayeux", "events", "broker", "auth", "config", "telemetry"],
         packages: &[
             "base64",
             "bytes",
@@ -79,7 +84,7 @@ const LAYERS: [Layer; 7] = [
 ];
 
 /// Words of the layers that never wait and know no clock, socket or file.
-const PURE: [&str; 3] = ["ws", "bayeux", "broker"];
+const PURE: [&str; 4] = ["ws", "bayeux", "events", "broker"];
 const NOT_PURE: [&str; 8] = [
     "async fn",
     "async {",

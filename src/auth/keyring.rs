@@ -9,6 +9,7 @@ use super::{
 use crate::{
     bayeux::{ChannelName, InvalidName, Kind, NameLimits},
     config::{ApiKey, Role},
+    events::{EventType, Types},
 };
 
 /// See the module documentation.
@@ -63,7 +64,7 @@ pub enum BadKey {
     },
     /// An entry of `channels` is a channel that nobody publishes to.
     #[error(
-        "auth.keys '{id}': \"{channel}\" is no broadcast channel, which is what keys publish to"
+        "auth.keys '{id}': \"{channel}\" is no broadcast channel, which is what keys are about"
     )]
     Kind {
         /// The key.
@@ -150,7 +151,10 @@ fn principal(key: &ApiKey, limits: NameLimits) -> Result<Principal, BadKey> {
     if key.role == Role::Publish && channels.is_empty() {
         return Err(BadKey::NoChannels(id()));
     }
-    Ok(Principal::new(&key.id, key.role, channels))
+    // The words were checked when the configuration was read.
+    let types: Types = key.types.iter().filter_map(|word| EventType::parse(word)).collect();
+    let types = (!key.types.is_empty()).then_some(types);
+    Ok(Principal::seeing(&key.id, key.role, channels, types, key.payload))
 }
 
 #[cfg(test)]

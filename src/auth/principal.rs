@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::{bayeux::ChannelName, config::Role};
+use crate::{
+    bayeux::ChannelName,
+    config::Role,
+    events::{EventType, Rights, Types},
+};
 
 /// The holder of an API key; cheap to clone.
 #[derive(Debug, Clone)]
@@ -13,13 +17,37 @@ struct Grant {
     id: Arc<str>,
     role: Role,
     channels: Vec<ChannelName>,
+    monitor: Option<Arc<Rights>>,
 }
 
 impl Principal {
-    /// Makes the holder of the key `id`; `channels` bound a key of the role publish.
+    /// Makes the holder of the key `id`; `channels` bound what it publishes to or sees.
     #[must_use]
     pub fn new(id: &str, role: Role, channels: Vec<ChannelName>) -> Self {
-        Self(Arc::new(Grant { id: id.into(), role, channels }))
+        Self::seeing(id, role, channels, None, false)
+    }
+
+    /// As [`Self::new`]; `types` are the events that a monitor gets, if not the usual ones, and
+    /// `payload` whether it may see what is published.
+    #[must_use]
+    pub fn seeing(
+        id: &str,
+        role: Role,
+        channels: Vec<ChannelName>,
+        types: Option<Types>,
+        payload: bool,
+    ) -> Self {
+        let usual = match role {
+            Role::Publish => None,
+            Role::Monitor => Some(Types::ALL.without(EventType::Publish)),
+            Role::Admin => Some(Types::ALL),
+        };
+        let scope = if role == Role::Monitor { channels.as_slice() } else { &[] };
+        let monitor = usual.map(|usual| {
+            let types = types.unwrap_or(usual);
+            Arc::new(Rights { types, scope: scope.into(), payload })
+        });
+        Self(Arc::new(Grant { id: id.into(), role, channels, monitor }))
     }
 
     /// The name of the key, for logs and answers.
@@ -47,7 +75,13 @@ impl Principal {
     /// Whether it may read what the broker does.
     #[must_use]
     pub fn may_monitor(&self) -> bool {
-        matches!(self.0.role, Role::Monitor | Role::Admin)
+        self.0.monitor.is_some()
+    }
+
+    /// What it may see of what the broker does; `None`: nothing.
+    #[must_use]
+    pub fn monitor_rights(&self) -> Option<&Arc<Rights>> {
+        self.0.monitor.as_ref()
     }
 
     /// Whether it may change what the broker does.

@@ -91,6 +91,11 @@ impl ChannelName {
         Ok(Self(name.into()))
     }
 
+    /// The pattern that covers every name: `/**`.
+    pub fn root() -> Self {
+        Self("/**".into())
+    }
+
     /// The text of the name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -140,13 +145,24 @@ impl ChannelName {
     /// Compares names only: that `/**` brings no meta and service messages (protocol.md 71) is the
     /// caller's rule.
     pub fn matches(&self, channel: &Self) -> bool {
+        self.covers(&channel.0)
+    }
+
+    /// As [`Self::matches`], of a text that may be a pattern itself or no name at all: whether this
+    /// covers all that it could bring.
+    pub fn covers(&self, name: &str) -> bool {
         if let Some(prefix) = self.0.strip_suffix("**") {
-            channel.0.starts_with(prefix)
+            name.starts_with(prefix)
         } else if let Some(prefix) = self.0.strip_suffix('*') {
-            channel.0.strip_prefix(prefix).is_some_and(|rest| !rest.contains('/'))
+            name.strip_prefix(prefix).is_some_and(|rest| !rest.contains('/') && rest != "**")
         } else {
-            self.0 == channel.0
+            *self.0 == *name
         }
+    }
+
+    /// The text of the name, shared.
+    pub fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 
 use crate::bayeux::json;
 
+mod keys;
 mod timesync;
 
+pub use keys::{ext_keys, shown_key};
 pub use timesync::{TimesyncReply, TimesyncRequest};
 
 /// What a meta message asks of the extensions.

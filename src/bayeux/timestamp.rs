@@ -1,13 +1,16 @@
-//! The time of day as CometD's timestamp extension writes it: `Sat Nov 21 19:22:35 UTC 2026`.
+//! The time of day, always UTC: as CometD's timestamp extension writes it, and for machines.
 //!
-//! No client parses it, people read it. Always UTC. Source: protocol.md 131; Java's pattern
-//! `EEE MMM dd HH:mm:ss zzz yyyy`.
+//! Source: protocol.md 131, Java's pattern `EEE MMM dd HH:mm:ss zzz yyyy`; RFC 3339.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-/// A moment, in seconds since 1970.
+/// A moment, in seconds since 1970. `Sat Nov 21 19:22:35 UTC 2026`, which no client parses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp(pub u64);
+
+/// A moment, since 1970, to the millisecond: `2026-11-21T19:22:35.042Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rfc3339(pub Duration);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,6 +21,16 @@ impl fmt::Display for Timestamp {
         let month = name(&MONTHS, month);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         write!(f, "{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
+    }
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.as_secs() / DAY_S, self.0.as_secs() % DAY_S);
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let (month, millis) = (month + 1, self.0.subsec_millis());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
     }
 }
 
@@ -82,6 +95,17 @@ mod tests {
             (13_574_563_200, "Tue Feb 29 00:00:00 UTC 2400"),
         ] {
             assert_eq!(Timestamp(seconds).to_string(), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn machines_read_moments_to_the_millisecond() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (1_795_289_755_042, "2026-11-21T19:35:55.042Z"),
+        ] {
+            assert_eq!(Rfc3339(Duration::from_millis(millis)).to_string(), text);
         }
     }
 }

@@ -11,10 +11,10 @@ use std::{collections::HashSet, sync::Arc, task::Waker};
 use super::{
     Broker,
     id_hash::IdHash,
-    limits::Cause,
     session::{Session, SessionId},
     topic::{Pending, Seq, Snapshot, Topic},
 };
+use crate::events::{Cause, Policy};
 
 /// Mailbox pushes in one step: about a millisecond.
 const STEP_PUSHES: usize = 4096;
@@ -175,13 +175,17 @@ impl Delivery {
             if let Some(reach) = &message.reach {
                 reach.count(&pushed);
             }
-            counters.dropped(pushed.dropped);
+            if let Some(policy) = pushed.dropped.policy() {
+                counters.dropped(pushed.dropped);
+                self.broker.tell_queue(session, policy);
+            }
             wakes.0.extend(pushed.waker);
             queued += usize::from(pushed.entered);
             if let Some(at) = pushed.ask_at {
                 self.broker.lazy.insert(at, session.id());
             }
             if pushed.overflow {
+                self.broker.tell_queue(session, Policy::Disconnect);
                 self.broker.end(session, Cause::Slow);
                 return queued;
             }

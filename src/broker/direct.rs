@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{Broker, limits::Cause, payload::Payload, session::Session};
-use crate::bayeux::{ChannelName, Frame, Handling, QueuePolicy, Refusal};
+use super::{Broker, payload::Payload, session::Session};
+use crate::{
+    bayeux::{ChannelName, Frame, Handling, QueuePolicy, Refusal},
+    events::{Cause, Policy},
+};
 
 impl Broker {
     /// Asks for room for what a client is about to cause.
@@ -34,12 +37,16 @@ impl Broker {
         let frame =
             Frame::encode(channel, message.data, message.ext, message.extra, handling, &self.meter);
         let pushed = session.push(&frame);
-        self.counters.dropped(pushed.dropped);
+        if let Some(policy) = pushed.dropped.policy() {
+            self.counters.dropped(pushed.dropped);
+            self.tell_queue(session, policy);
+        }
         self.counters.queued.add(usize::from(pushed.entered));
         if let Some(waker) = pushed.waker {
             waker.wake();
         }
         if pushed.overflow {
+            self.tell_queue(session, Policy::Disconnect);
             self.end(session, Cause::Slow);
         }
         pushed.entered

@@ -1,48 +1,17 @@
 //! What the broker counts: every refusal, drop and end leaves a trace here.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use super::{mailbox::Dropped, session::SessionId};
+use crate::events::Cause;
 
 /// Ends of sessions kept for the log between two looks; more are only counted.
 const ENDED_KEPT_MAX: usize = 1_000;
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The client said `/meta/disconnect`, or began anew on the same WebSocket.
-    Client,
-    /// No connect for `session.max_interval`.
-    Expired,
-    /// The server's own program ended it.
-    Kicked,
-    /// Its client connected and did nothing else for `session.max_inactivity`.
-    Idle,
-    /// Its queue reached `session.queue`.
-    Slow,
-    /// Its queue was among the largest when all queues neared `limits.queued_bytes`.
-    Limit,
-}
-
-impl Cause {
-    /// The word for logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Expired => "expired",
-            Self::Kicked => "kicked",
-            Self::Idle => "idle",
-            Self::Slow => "slow",
-            Self::Limit => "limit",
-        }
-    }
-}
 
 /// A session that is no more.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +38,26 @@ impl Counter {
     /// The count so far.
     #[must_use]
     pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicUsize);
+
+impl Gauge {
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn value(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -100,6 +89,10 @@ pub struct Counters {
     pub dropped_latest: Counter,
     /// Messages that waited for a session when it ended.
     pub discarded: Counter,
+    /// Connects and streams that are held now.
+    pub connects_held: Gauge,
+    /// Subscriptions of all sessions now.
+    pub subscriptions: Gauge,
 }
 
 impl Counters {
@@ -109,7 +102,7 @@ impl Counters {
         match cause {
             Cause::Slow => self.sessions_slow.add(1),
             Cause::Limit => self.sessions_shed.add(1),
-            Cause::Client | Cause::Expired | Cause::Kicked | Cause::Idle => {}
+            _ => {}
         }
     }
 

@@ -8,14 +8,16 @@
 //! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
 //! drains messages into dead connections where this does not.
 
+mod outcome;
+
 use std::{collections::VecDeque, task::Waker};
 
+pub(super) use self::outcome::{Closed, Dropped, Pushed, Settled};
 use super::{
     ack::AckWindow,
     lazy::{LazyDue, Patience},
-    limits::Cause,
 };
-use crate::{bayeux::Frame, config::QueuePolicy};
+use crate::{bayeux::Frame, config::QueuePolicy, events::Cause};
 
 /// Counts the carriers that a session has had; only the newest may take messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,43 +78,6 @@ pub(super) struct QueueBounds {
     pub(super) bytes_max: usize,
 }
 
-/// What a push did.
-#[derive(Debug, Default)]
-pub(super) struct Pushed {
-    /// To be fired once every lock is released.
-    pub(super) waker: Option<Waker>,
-    /// Lossy messages that made room or found none.
-    pub(super) dropped: Dropped,
-    /// The message went into the queue, if only to be dropped at once for its policy. Not so at an
-    /// overflow and in an ended mailbox.
-    pub(super) entered: bool,
-    /// Something is there to carry the message now: a WebSocket, a held connect, or a request whose
-    /// response takes the queue.
-    pub(super) carried: bool,
-    /// The bound is reached and nothing lossy is left to drop: the session has to end.
-    pub(super) overflow: bool,
-    /// The message is lazy: its session is to be asked then (protocol.md 122).
-    pub(super) ask_at: Option<u64>,
-}
-
-/// What taking back a batch did.
-#[derive(Debug, Default)]
-pub(super) struct Settled {
-    /// To be fired once the lock is released.
-    pub(super) waker: Option<Waker>,
-    /// Messages that a newer one of their channel had replaced meanwhile.
-    pub(super) dropped: Dropped,
-    /// Messages that found no queue to return to, because the session has ended.
-    pub(super) discarded: usize,
-}
-
-/// Lossy messages dropped, by the policy of their channel.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dropped {
-    pub(super) oldest: usize,
-    pub(super) latest: usize,
-}
-
 /// See the module documentation. Lives behind the session's mutex.
 #[derive(Debug)]
 pub(super) struct Mailbox {
@@ -133,6 +98,9 @@ pub(super) struct Mailbox {
     patience: Patience,
     /// A message has come since somebody asked.
     had_messages: bool,
+    /// Messages that the client got, and lossy ones that it did not.
+    delivered: u64,
+    dropped: u64,
     ended: Option<Cause>,
 }
 
@@ -150,6 +118,8 @@ impl Mailbox {
             unacknowledged: None,
             patience: Patience::default(),
             had_messages: false,
+            delivered: 0,
+            dropped: 0,
             ended: None,
         }
     }
@@ -162,7 +132,9 @@ impl Mailbox {
 
     /// The client has every batch up to `number`; says how many messages that settled.
     pub(super) fn acknowledge(&mut self, number: u64) -> usize {
-        self.unacknowledged.as_mut().map_or(0, |window| window.acknowledge(number))
+        let count = self.unacknowledged.as_mut().map_or(0, |window| window.acknowledge(number));
+        self.delivered += count as u64;
+        count
     }
 
     /// Whether messages were sent that the client has not acknowledged.
@@ -185,6 +157,12 @@ impl Mailbox {
 
     /// Appends frames; see [`Pushed`]. An ended mailbox takes nothing.
     pub(super) fn push(&mut self, frame: &Frame, bounds: QueueBounds) -> Pushed {
+        let pushed = self.enter(frame, bounds);
+        self.dropped += pushed.dropped.total();
+        pushed
+    }
+
+    fn enter(&mut self, frame: &Frame, bounds: QueueBounds) -> Pushed {
         let mut pushed = Pushed::default();
         if self.ended.is_some() {
             return pushed;
@@ -286,6 +264,11 @@ impl Mailbox {
         Some(frames)
     }
 
+    /// Counts what a batch has written.
+    pub(super) const fn wrote(&mut self, count: usize) {
+        self.delivered += count as u64;
+    }
+
     /// Takes back what a batch has not written, in order; see [`Settled`].
     pub(super) fn settle(&mut self, unwritten: Vec<Frame>) -> Settled {
         let mut settled = Settled::default();
@@ -303,6 +286,7 @@ impl Mailbox {
             self.queue.push_front(frame);
             self.patience.lose();
         }
+        self.dropped += settled.dropped.total();
         settled.waker = self.wake();
         settled
     }
@@ -326,14 +310,14 @@ impl Mailbox {
         owner == self.owner && self.ended.is_none()
     }
 
-    /// Ends the mailbox: the queue goes; says whom to wake and how many messages were discarded.
-    pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, usize) {
+    /// Ends the mailbox: the queue goes; says whom to wake and what became of the messages.
+    pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, Closed) {
         let discarded = self.len() + self.unacknowledged();
         self.unacknowledged = None;
         self.queue = VecDeque::new();
         self.queue_bytes = 0;
         self.ended = Some(cause);
-        (self.waiter.take(), discarded)
+        (self.waiter.take(), Closed { delivered: self.delivered, discarded })
     }
 
     /// A request that answers with the queue has begun: a held connect sleeps on.
@@ -372,6 +356,15 @@ impl Mailbox {
 
     pub(super) fn bytes(&self) -> usize {
         self.queue_bytes + self.sent().1
+    }
+
+    /// Lossy messages that the client did not get.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Whether messages wait that are not, or no longer, lazy.

@@ -6,11 +6,12 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    Broker, SECURITY_POLICY,
+    Broker,
     deliver::Delivery,
     payload::Payload,
     reach::Reach,
     session::Session,
+    subscribe::SECURITY_POLICY,
     topic::{Delivered, Pending, Retired},
 };
 use crate::bayeux::{ChannelName, Frame, Handling, Kind, Refusal};
@@ -49,19 +50,19 @@ impl Broker {
         self.send(Sending { publisher, reach: None, now }, channel, message)
     }
 
-    /// As [`Self::publish`], for a publisher that is no session: `reach` leaves sessions out and
-    /// counts those that get the message.
+    /// As [`Self::publish`]; `reach` leaves sessions out and counts those that get the message.
     ///
     /// # Errors
     /// As [`Self::publish`].
     pub fn publish_counted(
         self: &Arc<Self>,
+        publisher: Option<&Session>,
         channel: &ChannelName,
         message: Payload<'_>,
         reach: Arc<Reach>,
         now: Instant,
     ) -> Result<Published, Refusal> {
-        self.send(Sending { publisher: None, reach: Some(reach), now }, channel, message)
+        self.send(Sending { publisher, reach: Some(reach), now }, channel, message)
     }
 
     fn send(

@@ -6,7 +6,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{mailbox::Pushed, session::Session, sid::Sid};
+use super::{mailbox::Pushed, session::Session};
+use crate::events::Sid;
 
 /// See the module documentation.
 #[derive(Debug, Default)]

@@ -4,88 +4,58 @@
 //! ([`Session::claim`]); its deadline is one atomic word that a heartbeat stores into. Times are
 //! milliseconds of the broker's clock. Source: Bayeux 1.0 on client state; protocol.md 49-56.
 
+mod carrying;
+mod flow;
+mod id;
+mod identity;
+
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use uuid::Uuid;
 
+pub use self::{
+    carrying::{RequestGuard, Signal},
+    id::SessionId,
+};
 use super::{
     activity::LastActive,
     batch::Batch,
     browser::BrowserId,
     lazy::LazyDue,
-    limits::{Cause, Counters},
-    mailbox::{Carrier, Generation, Mailbox, Pushed, QueueBounds, Ready, Take},
+    limits::Counters,
+    mailbox::{Carrier, Closed, Generation, Mailbox, Pushed, QueueBounds, Take},
     settings::Settings,
-    sid::Sid,
     topic::{Subscriber, Topic},
 };
-use crate::bayeux::{ChannelName, Frame, Refusal};
-
-mod flow;
+use crate::{
+    bayeux::{ChannelName, Frame, Refusal},
+    events::{Cause, Peer},
+};
 
 /// Deadline of a session whose `/meta/connect` is held (protocol.md 51).
 const HELD: u64 = u64::MAX;
 
-/// The secret name of a session: 128 random bits, written as 32 hex digits (protocol.md 22).
-///
-/// Its `Debug` form shows nothing: a clientId is a bearer secret and must not reach a log.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId(Uuid);
-
-impl SessionId {
-    /// Makes an id of 16 bytes from a secure random source.
-    #[must_use]
-    pub const fn from_bytes(random: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(random))
-    }
-
-    /// Reads a clientId as written by [`Self::client_id`]; anything else is not ours.
-    #[must_use]
-    pub fn parse(client_id: &str) -> Option<Self> {
-        let digits: &[u8; 32] = client_id.as_bytes().try_into().ok()?;
-        let mut bytes = [0; 16];
-        for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
-            *byte = hex_value(*high)? << 4 | hex_value(*low)?;
-        }
-        Some(Self::from_bytes(bytes))
-    }
-
-    /// The clientId on the wire.
-    #[must_use]
-    pub fn client_id(&self) -> String {
-        self.0.simple().to_string()
-    }
-
-    /// The raw bytes, for keyed hashes that may be logged.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionId(..)")
-    }
-}
-
 /// See the module documentation.
 pub struct Session {
     id: SessionId,
-    sid: OnceLock<Sid>,
+    /// What is known of its client; not of a session of the program itself.
+    peer: OnceLock<Arc<Peer>>,
     browser: Option<BrowserId>,
     created: u64,
     connected: AtomicBool,
+    /// Its client gets events.
+    monitors: AtomicBool,
+    /// Index of the transport of its last connect among all; else [`identity::NO_TRANSPORT`].
+    transport: AtomicU8,
+    /// The second of the broker's clock in which a queue event told of it.
+    queue_told: AtomicU32,
     active: LastActive,
     deadline: AtomicU64,
     /// Time of the earliest entry in the expiry wheel that will look at this session.
@@ -127,10 +97,13 @@ impl Session {
     ) -> Self {
         Self {
             id,
-            sid: OnceLock::new(),
+            peer: OnceLock::new(),
             browser,
             created: now,
             connected: AtomicBool::new(false),
+            monitors: AtomicBool::new(false),
+            transport: AtomicU8::new(identity::NO_TRANSPORT),
+            queue_told: AtomicU32::new(u32::MAX),
             active: LastActive::new(now),
             deadline: AtomicU64::new(0),
             wheel_due: AtomicU64::new(u64::MAX),
@@ -148,17 +121,6 @@ impl Session {
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
-    }
-
-    /// Gives the session its public name; the first one stays.
-    pub fn name(&self, sid: Sid) {
-        let _ = self.sid.set(sid);
-    }
-
-    /// Its public name, if it was given one.
-    #[must_use]
-    pub fn sid(&self) -> Option<Sid> {
-        self.sid.get().copied()
     }
 
     /// The browser cookie that the session is bound to (protocol.md 88).
@@ -208,6 +170,19 @@ impl Session {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.mailbox.lock().bytes()
+    }
+
+    /// Messages and bytes in its queue, and the lossy messages that it dropped so far.
+    #[must_use]
+    pub fn pressure(&self) -> (usize, usize, u64) {
+        let mailbox = self.mailbox.lock();
+        (mailbox.len(), mailbox.bytes(), mailbox.dropped())
+    }
+
+    /// Whether it monitors.
+    #[must_use]
+    pub fn is_monitor(&self) -> bool {
+        self.monitors.load(Ordering::Relaxed)
     }
 
     /// Whether `generation` still delivers for this session.
@@ -310,7 +285,11 @@ impl Session {
         let deadline = if held { HELD } else { life };
         let mut mailbox = self.mailbox.lock();
         let (generation, waker) = mailbox.claim(carrier);
-        self.deadline.store(deadline, Ordering::SeqCst);
+        // Nobody would release a session that has ended.
+        if !mailbox.has_ended() {
+            let before = self.deadline.swap(deadline, Ordering::SeqCst);
+            self.count_held(before, deadline);
+        }
         drop(mailbox);
         if let Some(waker) = waker {
             waker.wake();
@@ -323,9 +302,32 @@ impl Session {
         let mailbox = self.mailbox.lock();
         let owner = mailbox.is_owner(generation);
         if owner {
-            self.deadline.store(due, Ordering::SeqCst);
+            let before = self.deadline.swap(due, Ordering::SeqCst);
+            self.count_held(before, due);
         }
         owner
+    }
+
+    /// Keeps the count of held connects right; under the lock of the mailbox.
+    fn count_held(&self, before: u64, after: u64) {
+        match (before == HELD, after == HELD) {
+            (false, true) => self.counters.connects_held.add(1),
+            (true, false) => self.counters.connects_held.sub(1),
+            _ => {}
+        }
+    }
+
+    /// How long ago the session should have been heard of, if `life` was all it had then: how long a
+    /// connect came too late. `None` while one is held.
+    pub(super) fn overdue(&self, life: u64, now: u64) -> Option<Duration> {
+        let deadline = self.deadline.load(Ordering::SeqCst);
+        let since = (now + life).saturating_sub(deadline);
+        (deadline != HELD).then_some(Duration::from_millis(since))
+    }
+
+    /// Whether a queue event may tell of it in this second of the broker's clock; once each.
+    pub(super) fn may_tell_queue(&self, second: u32) -> bool {
+        self.queue_told.swap(second, Ordering::Relaxed) != second
     }
 
     pub(super) fn detach(&self, generation: Generation) {
@@ -378,6 +380,7 @@ impl Session {
             list.reserve_exact(1);
         }
         list.push(Subscription { name: name.clone(), topic, key });
+        self.counters.subscriptions.add(1);
         Ok(())
     }
 
@@ -387,27 +390,37 @@ impl Session {
         let list = subscriptions.as_mut()?;
         let index = list.iter().position(|known| known.name == *name)?;
         let gone = list.swap_remove(index);
+        self.counters.subscriptions.sub(1);
         // Still under the lock: a subscription made meanwhile would be a second one in the topic.
         Some(gone.topic.remove(gone.key))
     }
 
     /// Ends the session and hands over its subscriptions; `None` if it had ended already.
     pub(super) fn end(&self) -> Option<Vec<Subscription>> {
-        self.subscriptions.lock().take()
+        let list = self.subscriptions.lock().take()?;
+        self.counters.subscriptions.sub(list.len());
+        Some(list)
     }
 
-    /// Empties the mailbox for good and tells the carrier; returns the messages discarded.
-    pub(super) fn close_mailbox(&self, cause: Cause) -> usize {
-        let (waker, discarded) = self.mailbox.lock().close(cause);
+    /// Empties the mailbox for good and tells the carrier.
+    pub(super) fn close_mailbox(&self, cause: Cause) -> Closed {
+        let mut mailbox = self.mailbox.lock();
+        let (waker, closed) = mailbox.close(cause);
+        let before = self.deadline.swap(0, Ordering::SeqCst);
+        self.count_held(before, 0);
+        drop(mailbox);
         if let Some(waker) = waker {
             waker.wake();
         }
-        discarded
+        closed
     }
 
     /// Called by a [`Batch`] that is done, with what it has not written.
     pub(super) fn settle(&self, written: usize, unwritten: Vec<Frame>) {
-        let settled = self.mailbox.lock().settle(unwritten);
+        let mut mailbox = self.mailbox.lock();
+        mailbox.wrote(written);
+        let settled = mailbox.settle(unwritten);
+        drop(mailbox);
         self.counters.delivered.add(written);
         self.counters.dropped(settled.dropped);
         self.counters.discarded.add(settled.discarded);
@@ -420,53 +433,6 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("connected", &self.connected).finish_non_exhaustive()
-    }
-}
-
-/// Future of [`Session::signal`], built on std alone.
-#[derive(Debug)]
-pub struct Signal<'a> {
-    session: &'a Session,
-    owner: Generation,
-}
-
-impl Future for Signal<'_> {
-    type Output = Ready;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ready> {
-        let ready = self.session.mailbox.lock().ready(self.owner, cx.waker());
-        ready.map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-/// While it lives a held connect sleeps on, because this request's response carries the queue.
-#[derive(Debug)]
-pub struct RequestGuard(Arc<Session>);
-
-impl RequestGuard {
-    /// Takes the queue for the response, unless a WebSocket or only connect replies may carry it.
-    #[must_use]
-    pub fn take(&self) -> Option<Batch> {
-        let frames = self.0.mailbox.lock().take(None, Take::ALL)?;
-        Some(Batch::new(Arc::clone(&self.0), frames))
-    }
-}
-
-impl Drop for RequestGuard {
-    fn drop(&mut self) {
-        let waker = self.0.mailbox.lock().request_ended();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// What a hex digit stands for; clientIds have small letters only.
-const fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Settings {
     pub(super) activity: Activity,
     pub(super) max_inactivity: Duration,
     pub(super) name: NameLimits,
+    pub(super) stats_interval: Duration,
 }
 
 impl Settings {
@@ -44,6 +45,7 @@ impl Settings {
             per_browser_max: session.max_per_browser,
             activity: session.activity,
             max_inactivity: session.max_inactivity,
+            stats_interval: config.monitor.stats_interval,
             name: NameLimits { bytes: limits.channel_length, segments: limits.channel_segments },
         }
     }

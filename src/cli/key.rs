@@ -18,7 +18,7 @@ pub(super) struct Options {
     /// What the key is for.
     #[arg(long, value_enum)]
     role: RoleName,
-    /// Channels and patterns that a publish key may publish to, separated by commas.
+    /// Channels and patterns that the key publishes to or monitors, separated by commas.
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', required_if_eq("role", "publish"))]
     channels: Vec<String>,
 }
@@ -52,8 +52,10 @@ pub(super) fn generate(options: &Options) -> Result<(), Failure> {
     Keyring::new(std::slice::from_ref(&key), name_limits(&Config::default()))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let channels = match role {
-        Role::Publish => format!("channels = {}\n", toml::Value::from(key.channels)),
-        Role::Monitor | Role::Admin => String::new(),
+        Role::Publish | Role::Monitor if !key.channels.is_empty() => {
+            format!("channels = {}\n", toml::Value::from(key.channels))
+        }
+        _ => String::new(),
     };
     print(format_args!(
         "secret, shown this once: {}\n\n[[auth.keys]]\nid = {}\nsecret_sha256 = \"{}\"\nrole = \

@@ -14,9 +14,12 @@ use super::{
 };
 
 mod api;
+mod monitor;
 mod services;
 mod syntax;
 
+#[cfg(test)]
+pub(crate) use self::syntax::EVENT_TYPES;
 pub(super) use self::{
     api::{KEYS, key_settings},
     services::{SERVICES, service_settings},
@@ -162,6 +165,11 @@ pub(super) const SECTIONS: &[Section] = &[
               `X-API-Key: KEY`. SIGHUP reads them anew, without a disconnect.",
     },
     Section { name: "api", doc: "Publishing over HTTP; see docs/publishing.md." },
+    Section {
+        name: "monitor",
+        doc: "What monitors and operators see of clients while the broker runs; see \
+              docs/monitoring.md.",
+    },
     Section { name: "admin", doc: "The operators' listener: `/healthz` and `/readyz`." },
     Section { name: "log", doc: "What is written to standard error, one line per event." },
 ];
@@ -178,6 +186,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
     all.extend(services::limits());
     all.extend(operations());
     all.extend(api::settings());
+    all.extend(monitor::settings());
     all
 }
 

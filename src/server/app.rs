@@ -22,6 +22,7 @@ use crate::{
     bayeux::{MessageLimits, Timestamp},
     broker::{Broker, BrowserId, Session, SessionId, Sid},
     config::{Config, Transport},
+    events::Pages,
     telemetry::Sampler,
     ws::decode::DecodeLimits,
 };
@@ -42,6 +43,8 @@ pub(crate) struct App {
     pub(crate) tasks: TaskTracker,
     /// What a handshake reply offers.
     pub(crate) connection_types: Vec<&'static str>,
+    /// Pages that sessions share.
+    pub(crate) pages: Pages,
     /// Keeps what clients cause from filling the log.
     pub(crate) sampler: Sampler,
     sid_key: Hmac<Sha256>,
@@ -66,6 +69,7 @@ impl App {
             drain: Drain::new(),
             tasks: TaskTracker::new(),
             connection_types: config.transports.names(),
+            pages: Pages::default(),
             sampler: Sampler::new(config.log.errors_per_second),
             sid_key: Hmac::new_from_slice(&sid_key).map_err(|_| StartError::Key)?,
             broker,

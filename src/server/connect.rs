@@ -128,9 +128,9 @@ impl Connect {
                     _ => (true, None, STOP),
                 }
             }
-            Release::Ended(Cause::Expired | Cause::Slow | Cause::Limit) => {
-                (false, Some(Refusal::SessionUnknown), START_ANEW)
-            }
+            Release::Ended(
+                Cause::Expired | Cause::Slow | Cause::Limit | Cause::Drain | Cause::Moved,
+            ) => (false, Some(Refusal::SessionUnknown), START_ANEW),
         };
         let (ack, batch) = self.session.take_numbered(self.generation).unzip();
         Reply {

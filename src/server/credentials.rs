@@ -41,11 +41,16 @@ impl Keys {
         *self.0.write() = Arc::new(keyring);
     }
 
+    /// The holder of a key that somebody shows.
+    pub(crate) fn holder(&self, presented: &[u8]) -> Option<Principal> {
+        let keyring = Arc::clone(&self.0.read());
+        keyring.find(presented).cloned()
+    }
+
     /// Reads who sends a request from its headers.
     pub(crate) fn credentials(&self, headers: &HeaderMap) -> Credentials {
         let Some(presented) = presented(headers) else { return Credentials::None };
-        let keyring = Arc::clone(&self.0.read());
-        keyring.find(presented).cloned().map_or(Credentials::Wrong, Credentials::Key)
+        self.holder(presented).map_or(Credentials::Wrong, Credentials::Key)
     }
 }
 

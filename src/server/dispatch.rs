@@ -2,23 +2,26 @@
 //!
 //! Finds the session of a batch, checks each message, asks the broker and writes the replies in
 //! request order. What a transport does with the result, holding a connect or carrying the queue, is
-//! its own business. Every publish, from wherever it comes, passes [`publish`].
+//! its own business. Every publish, from wherever it comes, passes `publish`.
 //! Source: Bayeux 1.0 on meta channels; protocol.md 1-47, 65-81, 111-121.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+mod publish;
 
-use serde_json::value::RawValue;
-use tokio::task::yield_now;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use tokio::time::sleep;
+
+pub(super) use self::publish::{carry, publish, stamped};
 use super::{
     app::App,
     clock,
     connect::{Connect, ConnectRequest, Release, START_ANEW, streamed_advice},
     cookie::Presented,
-    handshake::handshake,
+    handshake::{handshake, monitor_rights},
     report,
     services::Services,
     timesync::Timesync,
+    whence::Whence,
 };
 use crate::{
     auth::Principal,
@@ -26,16 +29,18 @@ use crate::{
         AckRequest, Advice, ChannelName, ClientId, Kind, Message, Names, Refusal, Reply, ReplyExt,
         RequestExt,
     },
-    broker::{
-        Batch, Broker, BrowserId, Carrier, Cause, Delivery, Payload, Progress, Published,
-        RequestGuard, Session, SessionId, Wakes,
-    },
+    broker::{Batch, BrowserId, Carrier, Cause, Payload, RequestGuard, Session, SessionId, Wakes},
     config::Transport,
+    events::ConnectKind,
 };
 
 /// Who sends a batch, and how.
 pub(super) struct Sender<'a> {
     pub(super) carrier: Carrier,
+    /// How, in the words of the protocol.
+    pub(super) transport: Transport,
+    /// What its request says of it, for events.
+    pub(super) whence: Whence<'a>,
     /// Cookies of the request, or of the upgrade that made the WebSocket.
     pub(super) cookies: &'a Presented,
     /// The browser that a new session is bound to.
@@ -44,7 +49,7 @@ pub(super) struct Sender<'a> {
     pub(super) bound: Option<&'a Arc<Session>>,
     /// The client takes `advice.interval` for seconds (protocol.md 140).
     pub(super) counts_seconds: bool,
-    /// Where it comes from, for the log.
+    /// Where it comes from.
     pub(super) address: IpAddr,
     /// The key of the request, under which messages without a clientId are published.
     pub(super) principal: Option<&'a Principal>,
@@ -92,6 +97,10 @@ pub(super) async fn dispatch(
     let mut outcome = Outcome::default();
     if batch.iter().any(|message| message.channel.as_deref() == Some(HANDSHAKE)) {
         let [message] = batch else { return Err(HandshakeInBatch) };
+        if monitor_rights(app, message).is_err() {
+            // Guessing is hopeless, and slow on top (reliability.md T21).
+            Box::pin(sleep(WRONG_KEY_DELAY)).await;
+        }
         handshake(app, sender, message, &mut outcome);
         return Ok(outcome);
     }
@@ -112,77 +121,6 @@ pub(super) async fn dispatch(
         turn.take(&mut session, &mut wakes).await;
     }
     Ok(outcome)
-}
-
-/// Publishes a message and waits until it is in every matching mailbox.
-///
-/// # Errors
-/// Those of [`Broker::publish`].
-pub(super) async fn publish(
-    app: &App,
-    publisher: Option<&Session>,
-    channel: &ChannelName,
-    payload: Payload<'_>,
-    wakes: &mut Wakes,
-) -> Result<(), Refusal> {
-    let published = stamped(app, payload, |payload| {
-        Broker::publish(&app.broker, publisher, channel, payload, clock::now())
-    })?;
-    carry(app, published, wakes).await;
-    Ok(())
-}
-
-/// Adds the time to what is published, if deliveries say it (protocol.md 131).
-pub(super) fn stamped<R>(
-    app: &App,
-    payload: Payload<'_>,
-    send: impl FnOnce(Payload<'_>) -> R,
-) -> R {
-    let stamp = app.timestamp().and_then(|now| RawValue::from_string(format!("\"{now}\"")).ok());
-    let extra = stamp.as_deref().map(|stamp| with_timestamp(payload.extra, stamp));
-    let extra = extra.as_deref().unwrap_or(payload.extra);
-    send(Payload { extra, ..payload })
-}
-
-/// Waits until a published message is in every matching mailbox, carrying it there if need be.
-pub(super) async fn carry(app: &App, published: Published, wakes: &mut Wakes) {
-    match published {
-        Published::Walk(mut delivery) => loop {
-            match delivery.step(wakes) {
-                Progress::Done => return,
-                // The rest belongs to other publishers: this one need not wait for it.
-                Progress::Others => {
-                    app.tasks.spawn(finish(delivery));
-                    return;
-                }
-                Progress::More => {
-                    wakes.fire();
-                    yield_now().await;
-                }
-            }
-        },
-        Published::Behind(delivered) => {
-            wakes.fire();
-            delivered.await;
-        }
-    }
-}
-
-/// The unknown fields of a message with our `timestamp` instead of the publisher's (protocol.md 131).
-fn with_timestamp<'a>(
-    extra: &[(Cow<'a, str>, &'a RawValue)],
-    stamp: &'a RawValue,
-) -> Vec<(Cow<'a, str>, &'a RawValue)> {
-    let others = extra.iter().filter(|(name, _)| name != TIMESTAMP).cloned();
-    others.chain([(Cow::Borrowed(TIMESTAMP), stamp)]).collect()
-}
-
-async fn finish(mut delivery: Delivery) {
-    let mut wakes = Wakes::default();
-    while delivery.step(&mut wakes) != Progress::Done {
-        wakes.fire();
-        yield_now().await;
-    }
 }
 
 /// The session of a batch: the one that its first message names, if the sender may use it
@@ -293,6 +231,7 @@ impl Turn<'_, '_> {
 
     fn connect(&mut self, session: &Arc<Session>) {
         let carrier = self.sender.carrier;
+        self.tell_connect(session);
         // The first connect has the type of the handshake, and may arrive after the stream.
         if carrier == Carrier::Poll
             && session.is_streamed()
@@ -316,6 +255,30 @@ impl Turn<'_, '_> {
             self.outcome.taken = taken.or_else(|| self.outcome.taken.take());
         }
         self.outcome.connect = Some(connect);
+    }
+
+    /// Tells listeners of a connect: what is remarkable about it, or that it is one of many.
+    fn tell_connect(&self, session: &Session) {
+        let app = self.app;
+        let now = self.sender.transport;
+        let gap = app.broker.overdue(session, clock::now());
+        let before = session.set_transport(now).filter(|before| *before != now);
+        let over_new_socket = self.sender.carrier == Carrier::Socket && self.sender.bound.is_none();
+        let kind = match (before, gap) {
+            _ if !session.is_connected() => ConnectKind::First,
+            (Some(before), _) => {
+                report::switched(app, session, before, now);
+                ConnectKind::Switch
+            }
+            // Over HTTP an older connect that is still held was given up by its client.
+            (None, None) if self.sender.carrier == Carrier::Poll => ConnectKind::Resume,
+            (None, Some(gap)) if gap >= INTERRUPTION => ConnectKind::Resume,
+            _ if over_new_socket => ConnectKind::Resume,
+            _ if app.broker.events().wants_polls() => ConnectKind::Poll,
+            _ => return,
+        };
+        let told = matches!(kind, ConnectKind::Resume | ConnectKind::Switch | ConnectKind::Poll);
+        report::connected(app, session, kind, gap.filter(|_| told));
     }
 
     /// Whether the client of a connect relies on a stream; one that polls has given its stream up.
@@ -355,12 +318,17 @@ impl Turn<'_, '_> {
         for name in names {
             let done = ChannelName::parse(name, self.app.limits.name)
                 .map_err(|_| Refusal::SubscriptionInvalid)
-                .and_then(|name| match subscribe {
-                    true => self.app.broker.subscribe(session, &name),
-                    false => self.app.broker.unsubscribe(session, &name),
+                .and_then(|name| {
+                    match subscribe {
+                        true => self.app.broker.subscribe(session, &name)?,
+                        false => self.app.broker.unsubscribe(session, &name)?,
+                    }
+                    report::subscribed(self.app, session, subscribe, &name);
+                    Ok(())
                 });
             if let Err(refusal) = done {
-                return self.refuse(refusal, None);
+                self.report(refusal, Some(name));
+                return self.write(Some(refusal), None);
             }
         }
         self.succeed();
@@ -409,10 +377,13 @@ impl Turn<'_, '_> {
     }
 
     fn refuse(&mut self, refusal: Refusal, advice: Option<Advice>) {
-        let channel = self.message.channel.as_deref().unwrap_or_default();
-        let session = self.outcome.session.as_deref();
-        report::refused(self.app, self.sender.address, channel, session, refusal);
+        self.report(refusal, None);
         self.write(Some(refusal), advice);
+    }
+
+    fn report(&self, refusal: Refusal, name: Option<&str>) {
+        let session = self.outcome.session.as_deref();
+        report::refused(self.app, self.sender, self.message, name, session, refusal);
     }
 
     fn write(&mut self, error: Option<Refusal>, advice: Option<Advice>) {
@@ -444,6 +415,9 @@ impl Turn<'_, '_> {
 pub(super) const HANDSHAKE: &str = "/meta/handshake";
 const CONNECT: &str = "/meta/connect";
 const SUBSCRIBE: &str = "/meta/subscribe";
+/// A client that is away for less is only slow.
+const INTERRUPTION: Duration = Duration::from_secs(2);
+/// As of the publish API.
+const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
 const UNSUBSCRIBE: &str = "/meta/unsubscribe";
 const DISCONNECT: &str = "/meta/disconnect";
-const TIMESTAMP: &str = "timestamp";

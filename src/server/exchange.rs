@@ -10,10 +10,12 @@ use super::{
     app::App,
     cookie::Presented,
     dispatch::{Outcome, Sender, dispatch},
+    whence::Whence,
 };
 use crate::{
     bayeux::{BadBatch, parse_batch},
     broker::{Carrier, Session},
+    config::Transport,
 };
 
 /// One client of a server, without a connection.
@@ -36,6 +38,8 @@ impl Exchange {
         let messages = parse_batch(batch, &self.app.limits)?;
         let sender = Sender {
             carrier: Carrier::Socket,
+            transport: Transport::WebSocket,
+            whence: Whence::Upgrade(None),
             cookies: &self.cookies,
             browser: None,
             bound: self.session.as_ref(),

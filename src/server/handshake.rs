@@ -17,9 +17,10 @@ use super::{
 use crate::{
     bayeux::{
         AckReply, AckRequest, Advice, HandshakeFields, Message, Refusal, Reply, ReplyExt,
-        RequestExt,
+        RequestExt, shown_key,
     },
     broker::{Batch, Generation, Session, SessionId},
+    events::{Operation, Rights},
 };
 
 /// Answers a handshake.
@@ -34,8 +35,12 @@ pub(super) fn handshake(
         .connection_types
         .as_ref()
         .is_none_or(|offered| offered.iter().any(|name| types.contains(&name.as_ref())));
+    let rights = monitor_rights(app, message);
     let opened = if !message.id.is_valid() {
         Err(Refusal::MessageIdInvalid)
+    } else if let Err(WrongKey) = rights {
+        report::key_refused(app, sender.address, Operation::Handshake);
+        Err(Refusal::HandshakeDenied)
     } else if !common {
         Err(Refusal::HandshakeFailed)
     } else {
@@ -43,12 +48,38 @@ pub(super) fn handshake(
     };
     match opened {
         Ok(session) => {
-            session.name(app.sid(&session.id()));
-            report::handshake(app, sender.address, &session, sender.carrier);
+            let rights = rights.unwrap_or_default();
+            let sid = Some(app.sid(&session.id()));
+            session.introduce(sender.whence.peer(app, sender.address, sid, rights));
+            session.set_transport(sender.transport);
+            report::handshake(app, sender, &session, message);
             welcome(app, sender, session, message, outcome);
         }
         Err(refusal) => refuse(app, sender, message, refusal, outcome),
     }
+}
+
+/// The client shows a key that is not, or no longer, one of ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WrongKey;
+
+/// What the client of a handshake may see of others, by the key that it shows in
+/// `ext.authentication.key`, or because everybody may (monitoring.md 6).
+pub(super) fn monitor_rights(
+    app: &App,
+    message: &Message<'_>,
+) -> Result<Option<Arc<Rights>>, WrongKey> {
+    let holder = match shown_key(message.ext) {
+        Some(key) => Some(app.keys.holder(key.as_bytes()).ok_or(WrongKey)?),
+        None => None,
+    };
+    if !app.config.monitor.enabled {
+        return Ok(None);
+    }
+    if app.config.monitor.everybody {
+        return Ok(Some(Arc::new(Rights::all())));
+    }
+    Ok(holder.and_then(|holder| holder.monitor_rights().cloned()))
 }
 
 /// Agrees on extensions with the client of a new session and tells it all it has to know.
@@ -110,7 +141,7 @@ fn refuse(
     refusal: Refusal,
     outcome: &mut Outcome,
 ) {
-    report::refused(app, sender.address, HANDSHAKE, None, refusal);
+    report::refused(app, sender, message, None, None, refusal);
     // Without room the client may try again later; otherwise it had better not.
     outcome.overloaded = refusal == Refusal::Overloaded;
     let again = Advice { interval: Some(sender.advised(jitter(RETRY_SPREAD))), ..START_ANEW };

@@ -22,11 +22,13 @@ use super::{
     dispatch::{Outcome, Sender, dispatch},
     forwarded::Client,
     report,
+    whence::Whence,
 };
 use crate::{
     auth::Principal,
     bayeux::{Message, parse_batch},
     broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take},
+    config::Transport,
 };
 
 /// Who polls.
@@ -96,13 +98,23 @@ impl Poller {
     }
 
     /// Processes the batches of one request; `texts` is one body, or each `message` of a GET.
-    pub(super) async fn poll(self, app: &Arc<App>, texts: &[Cow<'_, [u8]>]) -> Polled {
+    pub(super) async fn poll(
+        self,
+        app: &Arc<App>,
+        headers: &HeaderMap,
+        texts: &[Cow<'_, [u8]>],
+    ) -> Polled {
         let batch = match parse(app, self.address, texts) {
             Ok(batch) => batch,
             Err(problem) => return Polled::Answered(bad_request(&problem)),
         };
         let sender = Sender {
             carrier: Carrier::Poll,
+            transport: match self.callback {
+                Some(_) => Transport::CallbackPolling,
+                None => Transport::LongPolling,
+            },
+            whence: Whence::Request(headers),
             cookies: &self.cookies,
             browser: Some(self.browser),
             bound: None,
@@ -150,7 +162,12 @@ impl Poller {
         };
         let ready = select! {
             ready = connect.session().signal(connect.generation()) => ready,
-            () = sleep(hold) => return Some(due),
+            () = sleep(hold) => {
+                if due == Release::Due {
+                    report::timed_out(app, connect.session());
+                }
+                return Some(due);
+            }
             pause = app.drain.sends_away() => return Some(Release::Drain(pause)),
         };
         match ready {

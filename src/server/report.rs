@@ -1,45 +1,201 @@
-//! What the server says of its clients in the log.
+//! What the server says of its clients: a line in the log, an event to whoever listens.
 //!
-//! One event per line; clientIds, cookies and payloads never, a session goes by its `sid`
-//! (operations.md 8). Lines that clients cause are sampled, so that nobody fills the disk.
+//! One event per line, named alike in both; clientIds, cookies and payloads never, a session goes by its
+//! `sid` (operations.md 8, monitoring.md 7). Lines that clients cause are sampled, so that nobody fills
+//! the disk; listeners have a pace of their own.
 
-use std::{fmt::Display, net::IpAddr};
+use std::{fmt::Display, net::IpAddr, time::Duration};
 
 use tracing::{debug, field::display, info, warn};
 
-use super::{app::App, clock, services::Failure};
+use super::{app::App, clock, dispatch::Sender, services::Failure, whence::stranger};
 use crate::{
-    bayeux::{ChannelName, Refusal},
-    broker::{Carrier, Cause, Session},
+    bayeux::{ChannelName, Message, Refusal, ext_keys, shown_key},
+    broker::{About, Cause, Payload, Session},
+    config::Transport,
+    events::{
+        Auth, ConnectKind, EventType, Glance, NodeEvent, Operation, Subject, Subscribed,
+        TransportKind, Via, What, cut,
+    },
     telemetry::Allowed,
 };
 
+mod channel;
+
+use self::channel::{event, shown};
+
 /// A session was opened.
-pub(super) fn handshake(app: &App, client: IpAddr, session: &Session, carrier: Carrier) {
-    let transport = if carrier == Carrier::Socket { "websocket" } else { "polling" };
-    let (sid, ip) = (display(app.sid(&session.id())), ip(app, client));
+pub(super) fn handshake(app: &App, sender: &Sender<'_>, session: &Session, message: &Message<'_>) {
+    let transport = sender.transport.name();
+    let (sid, ip) = (session.sid().map(display), ip(app, sender.address));
     debug!(event = "handshake", ok = true, sid, ip, transport);
+    let auth = if shown_key(message.ext).is_some() { Auth::Key } else { Auth::Anonymous };
+    app.broker.tell(session, About::of(EventType::Handshake), || handshake_of(message, auth));
 }
 
-/// A message was answered with an error.
+/// A connect was taken.
+pub(super) fn connected(app: &App, session: &Session, kind: ConnectKind, gap: Option<Duration>) {
+    let about = About { poll: kind == ConnectKind::Poll, ..About::of(EventType::Connect) };
+    if !about.poll {
+        let (sid, kind) = (session.sid().map(display), kind.as_str());
+        let transport = session.transport().map(Transport::name);
+        debug!(event = "connect", ok = true, sid, transport, kind);
+    }
+    app.broker.tell(session, about, || What::Connect { kind, gap });
+}
+
+/// A connect was answered because its time was up.
+pub(super) fn timed_out(app: &App, session: &Session) {
+    app.broker.tell(session, About::of(EventType::Connect), || What::Connect {
+        kind: ConnectKind::Timeout,
+        gap: None,
+    });
+}
+
+/// A live session came over another transport.
+pub(super) fn switched(app: &App, session: &Session, from: Transport, to: Transport) {
+    let (sid, before) = (session.sid().map(display), from.name());
+    debug!(event = "transport", kind = "switch", sid, from = before, to = to.name());
+    app.broker.tell(session, About::of(EventType::Transport), || What::Transport {
+        kind: TransportKind::Switch,
+        from,
+        to,
+        breaks: None,
+        window: None,
+        until: None,
+    });
+}
+
+/// A session subscribed, or took a subscription back.
+pub(super) fn subscribed(app: &App, session: &Session, subscribe: bool, name: &ChannelName) {
+    let (kind, make) = subscription(subscribe);
+    let channel = name.as_str();
+    debug!(event = kind.as_str(), ok = true, sid = session.sid().map(display), channel);
+    app.broker.tell(session, About::of(kind).on(channel), || {
+        make(Subscribed {
+            channel: name.to_shared(),
+            pattern: name.is_pattern(),
+            total: app.broker.subscriptions(session),
+        })
+    });
+}
+
+/// A message is in every queue.
+pub(super) fn published(
+    app: &App,
+    session: Option<&Session>,
+    channel: &ChannelName,
+    payload: &Payload<'_>,
+    via: Via,
+    fanout: usize,
+) {
+    let data = || payload.data.get();
+    let what = || What::Publish {
+        channel: channel.to_shared(),
+        size: data().len(),
+        fanout,
+        via,
+        data: app.broker.events().wants_payloads().then(|| data().into()),
+    };
+    match session.filter(|session| session.sid().is_some()) {
+        Some(session) => {
+            app.broker.tell(session, About::of(EventType::Publish).on(channel.as_str()), what);
+        }
+        None => {
+            let glance =
+                Glance { channel: Some(channel.as_str()), ..Glance::of(EventType::Publish) };
+            app.broker.events().emit(&glance, || (Subject::default(), what()));
+        }
+    }
+}
+
+/// A message was answered with an error. `name` is the one of several subscriptions that failed.
 pub(super) fn refused(
     app: &App,
+    sender: &Sender<'_>,
+    message: &Message<'_>,
+    name: Option<&str>,
+    session: Option<&Session>,
+    refusal: Refusal,
+) {
+    let channel = shown(message.channel.as_deref().unwrap_or_default());
+    let kind = event(channel);
+    log_refused(app, sender.address, kind, name.map_or(channel, shown), session, refusal);
+    let about = match kind {
+        EventType::Subscribe | EventType::Unsubscribe => {
+            About::of(kind).on(shown(name.unwrap_or("")))
+        }
+        EventType::Publish => About::of(kind).on(channel),
+        _ => About::of(kind),
+    };
+    let what = || match kind {
+        EventType::Handshake => handshake_of(message, Auth::Anonymous),
+        // Whoever comes with a session that is not known thinks that it goes on.
+        EventType::Connect => What::Connect { kind: ConnectKind::Resume, gap: None },
+        EventType::Subscribe | EventType::Unsubscribe => {
+            let name = shown(name.unwrap_or(""));
+            let total = session.map_or(0, |session| app.broker.subscriptions(session));
+            let (_, make) = subscription(kind == EventType::Subscribe);
+            make(Subscribed { channel: name.into(), pattern: name.ends_with('*'), total })
+        }
+        EventType::Publish => What::Publish {
+            channel: channel.into(),
+            size: message.data.map_or(0, |data| data.get().len()),
+            fanout: 0,
+            via: Via::Bayeux,
+            data: None,
+        },
+        _ => What::Error { status: "session", detail: channel.into() },
+    };
+    match session.filter(|session| session.sid().is_some()) {
+        Some(session) => app.broker.tell(session, about.refused(refusal), what),
+        None => {
+            let glance = Glance { channel: about.channel, refused: true, ..Glance::of(kind) };
+            app.broker.events().tell(&glance, Some(refusal), || {
+                let peer = sender.whence.peer(app, sender.address, None, None);
+                (Subject { peer: Some(peer), transport: Some(sender.transport) }, what())
+            });
+        }
+    }
+}
+
+fn log_refused(
+    app: &App,
     client: IpAddr,
+    kind: EventType,
     channel: &str,
     session: Option<&Session>,
     refusal: Refusal,
 ) {
     let Allowed::Yes { suppressed } = app.sampler.allow("refused", clock::now()) else { return };
-    let (sid, ip) = (session.map(|session| display(app.sid(&session.id()))), ip(app, client));
-    let channel = shown(channel);
-    info!(event = event(channel), ok = false, sid, ip, channel, error = %refusal, suppressed);
+    let (sid, ip) = (session.and_then(Session::sid).map(display), ip(app, client));
+    info!(event = kind.as_str(), ok = false, sid, ip, channel, error = %refusal, suppressed);
 }
 
 /// A publish over HTTP was refused.
 pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, detail: &str) {
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
-    let ip = ip(app, client);
-    info!(event = "publish", ok = false, api = true, ip, error = code, detail, suppressed);
+    let shown = ip(app, client);
+    info!(event = "publish", ok = false, api = true, ip = shown, error = code, detail, suppressed);
+    match code {
+        "unauthorized" => tell(app, client, What::Auth { op: Operation::Api }),
+        "rate_limited" => {
+            let value = u64::from(app.config.api.messages_per_second);
+            tell(app, client, What::Limit { limit: "api.messages_per_second", value });
+        }
+        _ => tell(
+            app,
+            client,
+            What::Error { status: code, detail: cut(detail, DETAIL_CHARS).into() },
+        ),
+    }
+}
+
+/// A key was refused.
+pub(super) fn key_refused(app: &App, client: IpAddr, op: Operation) {
+    tell(app, client, What::Auth { op });
+    let Allowed::Yes { suppressed } = app.sampler.allow("key", clock::now()) else { return };
+    info!(event = "auth", ok = false, ip = ip(app, client), op = op.as_str(), suppressed);
 }
 
 /// A call of a service failed. Its own refusals are between it and its callers; the rest an operator
@@ -64,6 +220,49 @@ pub(super) fn service_failed(
 pub(super) fn bad_request(app: &App, client: IpAddr, reason: &'static str, detail: &dyn Display) {
     let Allowed::Yes { suppressed } = app.sampler.allow(reason, clock::now()) else { return };
     info!(event = "error", reason, ip = ip(app, client), %detail, suppressed);
+    let detail = detail.to_string();
+    tell(app, client, What::Error { status: reason, detail: cut(&detail, DETAIL_CHARS).into() });
+}
+
+/// A request went beyond a limit.
+pub(super) fn limited(app: &App, client: IpAddr, limit: &'static str, value: usize) {
+    let Allowed::Yes { suppressed } = app.sampler.allow(limit, clock::now()) else { return };
+    info!(event = "limit", limit, value, ip = ip(app, client), suppressed);
+    tell(app, client, What::Limit { limit, value: value as u64 });
+}
+
+/// The node starts or stops.
+pub(super) fn node(app: &App, event: NodeEvent) {
+    app.broker
+        .events()
+        .emit(&Glance::of(EventType::Node), || (Subject::default(), What::Node { event }));
+}
+
+/// Tells of somebody without a session.
+fn tell(app: &App, client: IpAddr, what: What) {
+    let glance = Glance { refused: true, ..Glance::of(what.kind()) };
+    app.broker
+        .events()
+        .emit(&glance, || (Subject { peer: Some(stranger(app, client)), transport: None }, what));
+}
+
+fn handshake_of(message: &Message<'_>, auth: Auth) -> What {
+    let types = message.connection_types.iter().flatten().take(NAMES_TOLD);
+    let short = |text: &str| Box::from(cut(text, NAME_CHARS));
+    What::Handshake {
+        types: types.map(|name| short(name)).collect(),
+        ext_keys: ext_keys(message.ext, NAMES_TOLD).iter().map(|name| short(name)).collect(),
+        moved_from: None,
+        auth,
+    }
+}
+
+fn subscription(subscribe: bool) -> (EventType, fn(Subscribed) -> What) {
+    if subscribe {
+        (EventType::Subscribe, What::Subscribe)
+    } else {
+        (EventType::Unsubscribe, What::Unsubscribe)
+    }
 }
 
 /// What of an address `log.ip` lets through.
@@ -71,70 +270,28 @@ fn ip(app: &App, client: IpAddr) -> Option<String> {
     app.config.log.ip.shorten(client).map(|ip| ip.to_string())
 }
 
-/// The name of the event in which a channel plays a part: from a closed list, because the channel is
-/// the client's text.
-fn event(channel: &str) -> &'static str {
-    match channel {
-        "/meta/handshake" => "handshake",
-        "/meta/connect" => "connect",
-        "/meta/subscribe" => "subscribe",
-        "/meta/unsubscribe" => "unsubscribe",
-        "/meta/disconnect" => "disconnect",
-        _ => "publish",
-    }
-}
-
-/// As much of a channel as a line shows: a refused one may be as long as a message.
-fn shown(channel: &str) -> &str {
-    channel.get(..channel.floor_char_boundary(CHANNEL_BYTES_SHOWN)).unwrap_or_default()
-}
-
-/// Sessions that ended since the last look.
+/// Writes sessions that ended since the last look into the log; listeners knew at once.
 pub(super) fn ended(app: &App) {
     for gone in app.broker.take_ended() {
         let (cause, discarded) = (gone.cause.as_str(), gone.discarded);
         let (sid, age_s) = (display(app.sid(&gone.id)), gone.age.as_secs());
-        match gone.cause {
-            Cause::Client => debug!(event = "disconnect", sid, cause, age_s, discarded),
-            Cause::Expired => {
-                let key = "session.max_interval";
-                info!(event = "disconnect", sid, cause, age_s, discarded, key);
+        let key = match gone.cause {
+            Cause::Client => {
+                debug!(event = "disconnect", sid, cause, age_s, discarded);
+                continue;
             }
-            Cause::Idle => {
-                let key = "session.max_inactivity";
-                info!(event = "disconnect", sid, cause, age_s, discarded, key);
-            }
-            Cause::Slow => {
-                let key = "session.queue";
-                info!(event = "disconnect", sid, cause, age_s, discarded, key);
-            }
-            Cause::Limit => {
-                let key = "limits.queued_bytes";
-                info!(event = "disconnect", sid, cause, age_s, discarded, key);
-            }
-            Cause::Kicked => info!(event = "disconnect", sid, cause, age_s, discarded),
-        }
+            Cause::Expired => Some("session.max_interval"),
+            Cause::Idle => Some("session.max_inactivity"),
+            Cause::Slow => Some("session.queue"),
+            Cause::Limit => Some("limits.queued_bytes"),
+            Cause::Kicked | Cause::Drain | Cause::Moved => None,
+        };
+        info!(event = "disconnect", sid, cause, age_s, discarded, key);
     }
 }
 
-/// The default of `limits.channel_length`.
-const CHANNEL_BYTES_SHOWN: usize = 255;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_of_a_client_becomes_the_name_of_an_event() {
-        assert_eq!(event("/meta/connect"), "connect");
-        for channel in ["", "/a", "/meta/", "/meta/connect/", "/meta/panic", "/meta/error\n"] {
-            assert_eq!(event(channel), "publish", "{channel:?}");
-        }
-    }
-
-    #[test]
-    fn a_long_channel_is_cut_at_a_character() {
-        assert_eq!(shown("/a"), "/a");
-        assert_eq!(shown(&"ä".repeat(200)).len(), 254);
-    }
-}
+/// Characters of the text of an error that events show.
+const DETAIL_CHARS: usize = 200;
+/// Transports and names in `ext` that events show, and the characters of each.
+const NAMES_TOLD: usize = 16;
+const NAME_CHARS: usize = 64;

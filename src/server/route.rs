@@ -121,7 +121,7 @@ pub(super) async fn respond(
 pub(super) async fn respond_read(http: &Http, request: lean::Request) -> Routed {
     let client = http.app.proxies.client(http.peer.ip(), &request.headers);
     let routed = match admit(&http.app, &request.headers, client) {
-        Ok((dress, poller)) => dress.poll(poller, &http.app, &request.body).await,
+        Ok((dress, poller)) => dress.poll(poller, &http.app, &request.headers, &request.body).await,
         Err((status, problem)) => Routed::Ready(text(status, problem)),
     };
     routed.no_store()
@@ -133,8 +133,9 @@ async fn poll(app: &Arc<App>, request: Request<Incoming>, client: Client) -> Rou
         Ok(admitted) => admitted,
         Err((status, problem)) => return Routed::Ready(text(status, problem)),
     };
-    match read(app, client, request.into_body()).await {
-        Ok(bytes) => dress.poll(poller, app, &bytes).await,
+    let (head, body) = request.into_parts();
+    match read(app, client, body).await {
+        Ok(bytes) => dress.poll(poller, app, &head.headers, &bytes).await,
         // What is left of the body is not read, so the connection is of no further use.
         Err((status, problem)) => Routed::Ready(closing(
             dress.put_on(Answer { status, ..Answer::from(Body::text(problem)) }),
@@ -203,7 +204,7 @@ async fn script(app: &Arc<App>, request: &Request<Incoming>, client: Client) -> 
     }
     let (poller, set_cookie) = Poller::new(app, request.headers(), client, Some(callback));
     let dress = Dress { page: None, set_cookie, script: true };
-    dress.routed(poller.poll(app, &messages).await)
+    dress.routed(poller.poll(app, request.headers(), &messages).await)
 }
 
 /// What a request decides about the headers of its response.
@@ -216,8 +217,14 @@ struct Dress {
 }
 
 impl Dress {
-    async fn poll(self, poller: Poller, app: &Arc<App>, body: &[u8]) -> Routed {
-        self.routed(poller.poll(app, &[Cow::Borrowed(body)]).await)
+    async fn poll(
+        self,
+        poller: Poller,
+        app: &Arc<App>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Routed {
+        self.routed(poller.poll(app, headers, &[Cow::Borrowed(body)]).await)
     }
 
     fn routed(self, polled: Polled) -> Routed {
@@ -263,7 +270,7 @@ async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (Sta
     let too_large = || {
         let limit = limits.message_size;
         let problem = format!("the body is larger than {limit} bytes (limits.message_size)\n");
-        report::bad_request(app, client.address, "size", &problem.trim_end());
+        report::limited(app, client.address, "limits.message_size", limit);
         (StatusCode::PAYLOAD_TOO_LARGE, problem)
     };
     if body.size_hint().lower() > limits.message_size as u64 {

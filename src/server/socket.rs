@@ -22,7 +22,7 @@ use super::{
     listen::{Accepted, Acceptor},
     websocket::{Connection, Upgraded, connection, io::RecvError},
 };
-use crate::ws::decode::Event;
+use crate::{config::Transport, ws::decode::Event};
 
 /// Accepts connections for ever; dropped, it lets go of its listener only.
 pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor) {
@@ -53,7 +53,14 @@ async fn begin(app: Arc<App>, mut lines: Lines, address: IpAddr) -> Option<Box<C
     };
     if first != b'<' {
         let cookies = Presented::default();
-        let client = Upgraded { cookies, browser: None, counts_seconds: false, address };
+        let client = Upgraded {
+            cookies,
+            browser: None,
+            counts_seconds: false,
+            address,
+            transport: Transport::Socket,
+            page: None,
+        };
         return Some(connection(app, Link::Lines(lines), client));
     }
     let request = timeout(app.config.limits.header_timeout, lines.recv()).await.ok()?;

@@ -36,6 +36,8 @@ use super::{
 };
 use crate::{
     broker::{Batch, BrowserId, Ready},
+    config::Transport,
+    events::Page,
     ws::{close, decode::Event},
 };
 
@@ -57,6 +59,9 @@ pub(super) struct Upgraded {
     pub(super) browser: Option<BrowserId>,
     pub(super) counts_seconds: bool,
     pub(super) address: IpAddr,
+    pub(super) transport: Transport,
+    /// What the request said of the client, for events.
+    pub(super) page: Option<Arc<Page>>,
 }
 
 /// Makes a connection of an upgraded socket; [`Connection::serve`] runs it.

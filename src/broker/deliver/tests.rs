@@ -16,6 +16,7 @@ use crate::{
         tests::{Bell, drain, id, name, raw, start},
     },
     config::Config,
+    events::Peer,
 };
 
 /// A broker with sessions that each have a socket; by number.
@@ -326,7 +327,10 @@ fn counted(node: &Node, number: usize, excluded: &[Sid]) -> (Published, Arc<Reac
     let reach = Arc::new(Reach::new(excluded));
     let (data, channel) = (raw(&number.to_string()), name("/a"));
     let payload = Payload::from(&*data);
-    (node.broker.publish_counted(&channel, payload, Arc::clone(&reach), start()).unwrap(), reach)
+    (
+        node.broker.publish_counted(None, &channel, payload, Arc::clone(&reach), start()).unwrap(),
+        reach,
+    )
 }
 
 #[test]
@@ -366,7 +370,7 @@ fn excluded_sessions_get_nothing_and_are_not_counted() {
     let sids = [1, 2].map(|number| Sid::from_bytes([number; 6]));
     for (session, sid) in sids.into_iter().enumerate() {
         node.subscribe(session, "/a");
-        node.sessions[session].0.name(sid);
+        node.sessions[session].0.introduce(Arc::new(Peer { sid: Some(sid), ..Peer::default() }));
     }
     let (published, reach) = counted(&node, 1, &sids[..1]);
     drop(published);

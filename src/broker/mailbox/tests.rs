@@ -104,7 +104,7 @@ fn an_ended_mailbox_tells_its_carrier_and_takes_nothing() {
     assert_eq!(mailbox.ready(owner, &waker), None);
     let (woken, discarded) = mailbox.close(Cause::Slow);
     woken.expect("the carrier waits").wake();
-    assert_eq!((bell.rings(), discarded), (1, 1));
+    assert_eq!((bell.rings(), discarded.discarded), (1, 1));
     assert_eq!(mailbox.ready(owner, &waker), Some(Ready::Ended(Cause::Slow)));
     let pushed = mailbox.push(&lossless(4), WIDE);
     assert!(!pushed.entered && !pushed.overflow);

@@ -38,6 +38,7 @@ impl Session {
         cx: &Context<'_>,
     ) -> bool {
         let mut mailbox = self.mailbox.lock();
+        mailbox.wrote(written);
         let settled = mailbox.settle(Vec::new());
         let more = mailbox.ready(owner, cx.waker()).is_some();
         drop(mailbox);

@@ -1,10 +1,17 @@
 //! Ids, deadlines, signals and request guards of one session.
 
-use std::pin::pin;
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll},
+};
 
 use super::*;
 use crate::{
-    broker::tests::{Bell, frame_of, id, name, numbers},
+    broker::{
+        Ready,
+        tests::{Bell, frame_of, id, name, numbers},
+    },
     config::{Config, QueuePolicy},
 };
 
@@ -30,7 +37,7 @@ fn p022_a_client_id_is_32_hex_digits_and_reads_back() {
     assert_eq!(SessionId::parse(&text), Some(id));
     assert_eq!(id.as_bytes(), &bytes);
     assert_eq!(format!("{id:?}"), "SessionId(..)");
-    let dashed = Uuid::from_bytes(bytes).hyphenated().to_string();
+    let dashed = uuid::Uuid::from_bytes(bytes).hyphenated().to_string();
     for odd in ["", "0", &text[1..], &format!("{text}0"), &text.to_uppercase(), &dashed] {
         assert_eq!(SessionId::parse(odd), None, "{odd}");
     }

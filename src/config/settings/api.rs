@@ -58,7 +58,28 @@ pub(in crate::config) fn key_settings() -> Vec<Setting<ApiKey>> {
                     valid: syntax::is_rooted,
                 },
             },
-            "Where a key of the role `publish` may publish; at least one channel or pattern.",
+            "Where a key of the role `publish` may publish; at least one channel or pattern. Of a key \
+             of the role `monitor`: events about other channels are hidden, and sessions without a \
+             subscription inside. Empty for a monitor: all.",
+        ),
+        Setting::new(
+            "types",
+            |k| &mut k.types,
+            List {
+                min: 0,
+                of: Text {
+                    allowed: "a type of docs/monitoring.md, like \"subscribe\"",
+                    valid: syntax::is_event_type,
+                },
+            },
+            "Events that a key of the role `monitor` gets. Empty: all but `publish`, which reveals \
+             traffic.",
+        ),
+        Setting::new(
+            "payload",
+            |k| &mut k.payload,
+            Flag,
+            "Whether a key of the role `monitor` sees what is published, if `monitor.payloads` is on.",
         ),
     ]
 }

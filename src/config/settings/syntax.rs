@@ -26,6 +26,36 @@ pub(super) fn is_key_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(plain)
 }
 
+/// The name of the second feed: nothing, or a channel for messages without a wildcard.
+pub(super) fn is_monitor_prefix(text: &str) -> bool {
+    let reserved = |name: &str| text == name || text.starts_with(&format!("{name}/"));
+    text.is_empty()
+        || (is_path(text) && text.len() <= 64 && !reserved("/meta") && !reserved("/service"))
+}
+
+/// The type of an event; a test compares the list with the one that counts.
+pub(super) fn is_event_type(text: &str) -> bool {
+    EVENT_TYPES.contains(&text)
+}
+
+/// What monitors are told of.
+pub(crate) const EVENT_TYPES: [&str; 14] = [
+    "handshake",
+    "connect",
+    "subscribe",
+    "unsubscribe",
+    "disconnect",
+    "publish",
+    "queue",
+    "auth",
+    "transport",
+    "limit",
+    "error",
+    "node",
+    "stats",
+    "lost",
+];
+
 /// A SHA-256 in hex.
 pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit())

@@ -9,7 +9,8 @@ use super::*;
 use crate::{
     bayeux::{ChannelName, parse_batch},
     broker::{Broker, Carrier, Payload, Progress, Published, Wakes},
-    config::Config,
+    config::{Config, Transport},
+    server::whence::Whence,
 };
 
 fn app(change: impl FnOnce(&mut Config)) -> App {
@@ -39,6 +40,8 @@ fn welcomed(app: &App, request: &str) -> (String, usize) {
     let mut outcome = Outcome::default();
     let sender = Sender {
         carrier: Carrier::Poll,
+        transport: Transport::LongPolling,
+        whence: Whence::Request(&HeaderMap::new()),
         cookies: &app.cookies.presented(&HeaderMap::new()),
         browser: None,
         bound: None,

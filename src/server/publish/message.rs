@@ -14,8 +14,12 @@ use super::{
 use crate::{
     auth::Principal,
     bayeux::{ChannelName, Kind, Refusal},
-    broker::{Broker, Payload, Published, Reach, Sid, Wakes},
-    server::dispatch::{carry, stamped},
+    broker::{Payload, Published, Reach, Sid, Wakes},
+    events::Via,
+    server::{
+        dispatch::{carry, stamped},
+        report,
+    },
 };
 
 /// Who publishes.
@@ -113,6 +117,7 @@ impl Publisher {
             let reach = message.reach();
             let published = self.enter(&message, &reach)?;
             carry(&self.caller.app, published, wakes).await;
+            self.tell(&message, &reach);
             return Ok(Receipt::of(&reach));
         };
         let fingerprint = message.fingerprint();
@@ -120,7 +125,14 @@ impl Publisher {
         loop {
             let name = Name::new(self.principal.id(), key, channel);
             match self.api().idempotency.claim(name, fingerprint, now()) {
-                Claim::First(ticket) => return self.send_first(message, ticket).await,
+                Claim::First(ticket) => {
+                    let reach = message.reach();
+                    let outcome = self.send_first(&message, &reach, ticket).await;
+                    if outcome.is_ok() {
+                        self.tell(&message, &reach);
+                    }
+                    return outcome;
+                }
                 Claim::Done(receipt) => return Ok(Receipt { replayed: true, ..receipt }),
                 Claim::Conflict => return Err(Problem::IdempotencyConflict),
                 Claim::Wait(mut first) => {
@@ -138,22 +150,26 @@ impl Publisher {
     fn enter(&self, message: &Checked<'_, '_>, reach: &Arc<Reach>) -> Result<Published, Refusal> {
         let app = &self.caller.app;
         stamped(app, message.payload(), |payload| {
-            Broker::publish_counted(
-                &app.broker,
-                &message.channel,
-                payload,
-                Arc::clone(reach),
-                now(),
-            )
+            app.broker.publish_counted(None, &message.channel, payload, Arc::clone(reach), now())
         })
+    }
+
+    /// Tells listeners of a message that is in every queue.
+    fn tell(&self, message: &Checked<'_, '_>, reach: &Reach) {
+        let (app, payload) = (&self.caller.app, message.payload());
+        report::published(app, None, &message.channel, &payload, Via::Http, reach.sessions());
     }
 
     /// Publishes in a task of its own: a client that gives up meanwhile and tries again, which is
     /// what the key is for, must not find the first attempt forgotten.
-    async fn send_first(&self, message: Checked<'_, '_>, ticket: Ticket) -> Outcome {
-        let app = Arc::clone(&self.caller.app);
-        let reach = message.reach();
-        let published = self.enter(&message, &reach);
+    async fn send_first(
+        &self,
+        message: &Checked<'_, '_>,
+        reach: &Arc<Reach>,
+        ticket: Ticket,
+    ) -> Outcome {
+        let (app, reach) = (Arc::clone(&self.caller.app), Arc::clone(reach));
+        let published = self.enter(message, &reach);
         let rest = async move {
             let outcome = match published {
                 Ok(published) => {

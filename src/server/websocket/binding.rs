@@ -134,7 +134,7 @@ impl Connection {
             Ready::Ended(Cause::Slow | Cause::Limit) => {
                 Err(End::Close(close::POLICY, "too many messages queued"))
             }
-            Ready::Ended(Cause::Expired) => {
+            Ready::Ended(Cause::Expired | Cause::Drain | Cause::Moved) => {
                 self.let_go(self.app.config.session.max_interval, close::GOING_AWAY);
                 Ok(())
             }

@@ -13,6 +13,7 @@ use crate::{
         connect::Release,
         dispatch::{Outcome, Sender, dispatch},
         report,
+        whence::Whence,
     },
     ws::close,
 };
@@ -27,6 +28,8 @@ impl Connection {
         })?;
         let sender = Sender {
             carrier: Carrier::Socket,
+            transport: self.upgraded.transport,
+            whence: Whence::Upgrade(self.upgraded.page.as_ref()),
             cookies: &self.upgraded.cookies,
             browser: self.upgraded.browser,
             bound: self.binding.session(),

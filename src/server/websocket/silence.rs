@@ -12,7 +12,7 @@ use tokio::{select, time::Sleep};
 use super::{Connection, End, binding::Leave};
 use crate::{
     broker::Ready,
-    server::{app::App, clock, connect::Release},
+    server::{app::App, clock, connect::Release, report},
     ws::close,
 };
 
@@ -44,6 +44,9 @@ impl Connection {
         if self.connect.as_ref().is_some_and(|(_, due)| *due <= now) {
             if self.binding.is_deliver_only() {
                 self.deliver_backlog().await?;
+            }
+            if let Some((connect, _)) = &self.connect {
+                report::timed_out(&self.app, connect.session());
             }
             self.answer_connect(Release::Due).await?;
         }

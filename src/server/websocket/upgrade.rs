@@ -33,6 +33,7 @@ use crate::{
         origin::{RequestKind, Verdict},
         polling::Poller,
         route::text,
+        whence::page,
     },
     ws,
 };
@@ -82,7 +83,8 @@ pub(in crate::server) fn respond(
 
     let upgrade = hyper::upgrade::on(&mut request);
     let (browser, address) = (Some(browser), client.address);
-    let upgraded = Upgraded { cookies, browser, counts_seconds, address };
+    let (transport, page) = (Transport::WebSocket, Some(page(app, request.headers())));
+    let upgraded = Upgraded { cookies, browser, counts_seconds, address, transport, page };
     let permit = Arc::clone(&http.permit);
     app.tasks.spawn(begin(Arc::clone(app), upgrade, agreed.options, upgraded, permit));
     response

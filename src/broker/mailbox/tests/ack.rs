@@ -76,7 +76,7 @@ fn p129_the_end_of_the_session_discards_what_is_unacknowledged() {
     let (mut mailbox, owner) = acknowledging(1..=2);
     take(&mut mailbox, owner);
     mailbox.push(&lossless(3), WIDE);
-    assert_eq!(mailbox.close(Cause::Expired).1, 3);
+    assert_eq!(mailbox.close(Cause::Expired).1.discarded, 3);
     assert!(mailbox.take_numbered(owner).is_none());
     assert_eq!((mailbox.bytes(), mailbox.unacknowledged()), (0, 0));
 }

@@ -170,7 +170,7 @@ proptest! {
                     out = out.or(taken);
                 }
                 Step::End => {
-                    discarded += mailbox.close(Cause::Client).1;
+                    discarded += mailbox.close(Cause::Client).1.discarded;
                     model.ended = true;
                     model.discarded += std::mem::take(&mut model.queue).len();
                 }

@@ -1,0 +1,73 @@
+//! Subscribing and unsubscribing: which names clients may use, and their places in the topics.
+//!
+//! Monitoring channels are no topics and never come here with success: see
+//! `monitor`. Source: protocol.md 65-74, 116, 120.
+
+use std::sync::Arc;
+
+use super::{Broker, session::Session};
+use crate::bayeux::{ChannelName, Kind, Refusal};
+
+impl Broker {
+    /// Subscribes `session` to a channel or pattern; idempotent (protocol.md 68).
+    ///
+    /// # Errors
+    /// Refusals of protocol.md 70-72: meta channels, limits, an ended session.
+    pub fn subscribe(&self, session: &Arc<Session>, name: &ChannelName) -> Result<(), Refusal> {
+        match name.kind() {
+            Kind::Service => return Ok(()),
+            Kind::Meta if is_protocol_channel(name) => {
+                return Err(Refusal::SubscribeDenied { reason: SECURITY_POLICY });
+            }
+            Kind::Meta => return Err(Refusal::CreateDenied { reason: SECURITY_POLICY }),
+            Kind::Broadcast => {}
+        }
+        if name.as_str() == "/**" && !self.settings.root_wildcard {
+            return Err(Refusal::SubscribeDenied { reason: "root_wildcard" });
+        }
+        session.subscribe(name, self.settings.subscriptions_max, |session| {
+            loop {
+                let topic =
+                    self.topic(name).ok_or(Refusal::CreateDenied { reason: "channel_limit" })?;
+                if let Ok(key) = topic.add(Arc::clone(session)) {
+                    return Ok((topic, key));
+                }
+            }
+        })
+    }
+
+    /// Takes a subscription back; successful also when there was none (protocol.md 68).
+    ///
+    /// # Errors
+    /// `400::channel_missing` when the channel does not exist at all.
+    pub fn unsubscribe(&self, session: &Session, name: &ChannelName) -> Result<(), Refusal> {
+        if let Some(was_last) = session.unsubscribe(name) {
+            if was_last {
+                self.sweep.list(name.clone());
+            }
+            return Ok(());
+        }
+        if name.kind() == Kind::Service
+            || is_protocol_channel(name)
+            || self.topics.contains_key(name)
+        {
+            return Ok(());
+        }
+        Err(Refusal::ChannelMissing)
+    }
+}
+
+/// The five names that the protocol itself uses; they exist without being created.
+fn is_protocol_channel(name: &ChannelName) -> bool {
+    matches!(
+        name.as_str(),
+        "/meta/handshake"
+            | "/meta/connect"
+            | "/meta/subscribe"
+            | "/meta/unsubscribe"
+            | "/meta/disconnect"
+    )
+}
+
+/// Reason that CometD's default policy gives (protocol.md 116, 120).
+pub(super) const SECURITY_POLICY: &str = "denied_by_security_policy";

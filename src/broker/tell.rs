@@ -1,0 +1,129 @@
+//! What the broker tells of its sessions.
+//!
+//! A session without a public name belongs to the program itself; nothing is told of it. Of one that
+//! monitors neither connects nor its queue are told: each such event would end its poll, and so make
+//! the next one. Source: monitoring.md 4, 8.1.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Broker,
+    session::{Session, Subscription},
+};
+use crate::{
+    bayeux::{ChannelName, Refusal},
+    events::{EventType, Glance, Policy, Stats, What},
+};
+
+/// What an event is about, before it is put together.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// Its type.
+    pub kind: EventType,
+    /// The channel.
+    pub channel: Option<&'a str>,
+    /// It is an ordinary connect.
+    pub poll: bool,
+    /// Why it was refused.
+    pub error: Option<Refusal>,
+}
+
+impl<'a> About<'a> {
+    /// Something of that type, granted.
+    #[must_use]
+    pub const fn of(kind: EventType) -> Self {
+        Self { kind, channel: None, poll: false, error: None }
+    }
+
+    /// About a channel.
+    #[must_use]
+    pub const fn on(self, channel: &'a str) -> Self {
+        Self { channel: Some(channel), ..self }
+    }
+
+    /// Refused.
+    #[must_use]
+    pub const fn refused(self, error: Refusal) -> Self {
+        Self { error: Some(error), ..self }
+    }
+
+    fn glance<'s>(
+        &self,
+        session: &Session,
+        subscribes: &'s dyn Fn(&ChannelName) -> bool,
+    ) -> Glance<'s>
+    where
+        'a: 's,
+    {
+        let Self { kind, channel, poll, error } = *self;
+        Glance { kind, sid: session.sid(), channel, poll, refused: error.is_some(), subscribes }
+    }
+}
+
+impl Broker {
+    /// Tells of something that the client of `session` did.
+    pub fn tell(&self, session: &Session, about: About<'_>, make: impl FnOnce() -> What) {
+        let quiet = matches!(about.kind, EventType::Connect | EventType::Queue);
+        if session.sid().is_none() || (quiet && session.is_monitor()) {
+            return;
+        }
+        let within = |pattern: &ChannelName| session.subscribes_within(pattern);
+        let glance = about.glance(session, &within);
+        self.events.tell(&glance, about.error, || (session.subject(), make()));
+    }
+
+    /// Tells of the end of a session, whose subscriptions are taken from it already.
+    pub(super) fn tell_end(&self, session: &Session, subscriptions: &[Subscription], what: What) {
+        if session.sid().is_none() {
+            return;
+        }
+        let within = |pattern: &ChannelName| {
+            subscriptions.iter().any(|known| pattern.covers(known.name.as_str()))
+        };
+        let about = About::of(EventType::Disconnect);
+        let glance = about.glance(session, &within);
+        self.events.emit(&glance, || (session.subject(), what));
+    }
+
+    /// Tells that a queue dropped messages or ran over, once a second for each session.
+    pub(super) fn tell_queue(&self, session: &Session, policy: Policy) {
+        let second = self.clock.latest() / 1_000;
+        let second = u32::try_from(second & u64::from(u32::MAX >> 1)).unwrap_or_default();
+        // The end of a session is told at once, whatever came before.
+        if !session.may_tell_queue(second) && policy != Policy::Disconnect {
+            return;
+        }
+        self.tell(session, About::of(EventType::Queue), || {
+            let (messages, bytes, dropped) = session.pressure();
+            What::Queue { messages, bytes, policy, dropped }
+        });
+    }
+
+    /// How much later than it should have a connect of `session` comes now; `None`: one is held.
+    #[must_use]
+    pub fn overdue(&self, session: &Session, now: Instant) -> Option<Duration> {
+        let life = u64::try_from(self.settings.max_interval.as_millis()).unwrap_or(u64::MAX);
+        session.overdue(life, self.clock.at(now))
+    }
+
+    /// Subscriptions of a session.
+    #[must_use]
+    pub fn subscriptions(&self, session: &Session) -> usize {
+        session.subscriptions()
+    }
+
+    /// Totals of the node. Rates are left at zero: they belong to whoever looks regularly.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            snapshot: false,
+            sessions: self.sessions(),
+            connects_held: self.counters.connects_held.value(),
+            channels: self.channels(),
+            subscriptions: self.counters.subscriptions.value(),
+            in_per_s: 0.0,
+            out_per_s: 0.0,
+            queue_bytes: self.queued_bytes(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! One message from its publisher into every matching mailbox. Every publish, from wherever it comes,
+//! goes this way.
+//!
+//! Source: protocol.md 61-64, 111-117, 131.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::value::RawValue;
+use tokio::task::yield_now;
+
+use crate::{
+    bayeux::{ChannelName, Refusal},
+    broker::{Broker, Delivery, Payload, Progress, Published, Reach, Session, Wakes},
+    events::{EventType, Via},
+    server::{app::App, clock, report},
+};
+
+/// Publishes a message and waits until it is in every matching mailbox.
+///
+/// # Errors
+/// Those of [`Broker::publish`].
+pub(in crate::server) async fn publish(
+    app: &App,
+    publisher: Option<&Session>,
+    channel: &ChannelName,
+    payload: Payload<'_>,
+    wakes: &mut Wakes,
+) -> Result<(), Refusal> {
+    let now = clock::now();
+    if !app.broker.events().wants(EventType::Publish) {
+        let published = stamped(app, payload, |payload| {
+            Broker::publish(&app.broker, publisher, channel, payload, now)
+        })?;
+        carry(app, published, wakes).await;
+        return Ok(());
+    }
+    let reach = Arc::new(Reach::default());
+    let published = stamped(app, payload, |payload| {
+        app.broker.publish_counted(publisher, channel, payload, Arc::clone(&reach), now)
+    })?;
+    // Boxed: few are listened to, and every request would keep the room for it.
+    Box::pin(carry(app, published, wakes)).await;
+    report::published(app, publisher, channel, &payload, Via::Bayeux, reach.sessions());
+    Ok(())
+}
+
+/// Adds the time to what is published, if deliveries say it (protocol.md 131).
+pub(in crate::server) fn stamped<R>(
+    app: &App,
+    payload: Payload<'_>,
+    send: impl FnOnce(Payload<'_>) -> R,
+) -> R {
+    let stamp = app.timestamp().and_then(|now| RawValue::from_string(format!("\"{now}\"")).ok());
+    let extra = stamp.as_deref().map(|stamp| with_timestamp(payload.extra, stamp));
+    let extra = extra.as_deref().unwrap_or(payload.extra);
+    send(Payload { extra, ..payload })
+}
+
+/// Waits until a published message is in every matching mailbox, carrying it there if need be.
+pub(in crate::server) async fn carry(app: &App, published: Published, wakes: &mut Wakes) {
+    match published {
+        Published::Walk(mut delivery) => loop {
+            match delivery.step(wakes) {
+                Progress::Done => return,
+                // The rest belongs to other publishers: this one need not wait for it.
+                Progress::Others => {
+                    app.tasks.spawn(finish(delivery));
+                    return;
+                }
+                Progress::More => {
+                    wakes.fire();
+                    yield_now().await;
+                }
+            }
+        },
+        Published::Behind(delivered) => {
+            wakes.fire();
+            delivered.await;
+        }
+    }
+}
+
+/// The unknown fields of a message with our `timestamp` instead of the publisher's (protocol.md 131).
+fn with_timestamp<'a>(
+    extra: &[(Cow<'a, str>, &'a RawValue)],
+    stamp: &'a RawValue,
+) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+    let others = extra.iter().filter(|(name, _)| name != TIMESTAMP).cloned();
+    others.chain([(Cow::Borrowed(TIMESTAMP), stamp)]).collect()
+}
+
+async fn finish(mut delivery: Delivery) {
+    let mut wakes = Wakes::default();
+    while delivery.step(&mut wakes) != Progress::Done {
+        wakes.fire();
+        yield_now().await;
+    }
+}
+
+const TIMESTAMP: &str = "timestamp";
