@@ -21,8 +21,10 @@ const HELD_P99 = 250_000;
 /** Reads the runs of a file: `[{server, config, complete, figures}]`, in their order. */
 function runs(file) {
   const json = JSON.parse(readFileSync(file, "utf8"));
-  const alone = !json.runs;
-  return (json.runs ?? [json]).map(({ server, config, complete, results }) => {
+  const all = json.runs ?? [json];
+  // A server that is measured alone goes by its URL.
+  const alone = all.every(({ server }) => server === all[0].server);
+  return all.map(({ server, config, complete, results }) => {
     const figures = {};
     for (const [key, value] of Object.entries(results)) {
       if (typeof value === "number") figures[key] = value;
@@ -125,6 +127,12 @@ function rooms(directory) {
     : undefined;
 }
 
+/** A number for people: as many digits as mean something. */
+function shown(number) {
+  const digits = Math.abs(number) >= 100 ? 0 : Math.abs(number) >= 10 ? 1 : 2;
+  return number.toLocaleString("en", { maximumFractionDigits: digits });
+}
+
 const MORE = (value, bound) => value >= bound;
 const LESS = (value, bound) => value <= bound;
 
@@ -134,13 +142,15 @@ function goals(all, room) {
   const add = (what, unit, found, better, goal, stretch) => {
     if (!found || found.value === undefined) return rows.push([what, "not measured", "", "", "no"]);
     const { value, low, high } = found;
-    const span = low === undefined || low === high ? "" : ` [${low}–${high}]`;
-    const reached = better(value, stretch) ? "stretch" : better(value, goal) ? "yes" : "no";
-    rows.push([what, `${value}${unit}${span}`, `${goal}${unit}`, `${stretch}${unit}`, reached]);
+    const span = low === undefined || low === high ? "" : ` [${shown(low)}–${shown(high)}]`;
+    const most = goal === stretch ? "yes" : "stretch";
+    const reached = better(value, stretch) ? most : better(value, goal) ? "yes" : "no";
+    const further = goal === stretch ? "" : `${shown(stretch)}${unit}`;
+    rows.push([what, `${shown(value)}${unit}${span}`, `${shown(goal)}${unit}`, further, reached]);
   };
   const compare = (what, file, figure, server, better, goal, stretch) => {
     const found = all[file]?.servers[server]?.[figure];
-    add(`${what}: ${server}`, "x", found && { value: found.ratio, ...found }, better, goal, stretch);
+    add(`${what}: ${server}`, "×", found && { value: found.ratio, ...found }, better, goal, stretch);
   };
   const own = (what, unit, file, figure, goal, stretch) => {
     const found = all[file]?.servers.bayeuxd?.[figure];
@@ -155,8 +165,8 @@ function goals(all, room) {
   compare(`${even} CPU per delivery`, "websocket-rate", "serverCpuPerDelivery", "floor-direct", LESS, 1.3, 1.1);
   compare(`${even} p99`, "websocket-rate", "latency.p99", "floor-direct", LESS, 1.3, 1.1);
   const load = (figures) => figures && { value: figures.ratio, ...figures };
-  add("Rooms, highest rate held: cometd-java", "x", load(room?.receiveRate), MORE, 5, 10);
-  add("Rooms, p99 at the highest rate of cometd-java", "x", load(room?.p99AtRateOfJava), LESS, 1, 1);
+  add("Rooms, highest rate held: cometd-java", "×", load(room?.receiveRate), MORE, 5, 10);
+  add("Rooms, p99 at the highest rate of cometd-java", "×", load(room?.p99AtRateOfJava), LESS, 1, 1);
   for (const subscribers of [100, 1000]) {
     const file = `long-polling-${subscribers}`;
     const what = `Long-polling, ${subscribers.toLocaleString("en")} subscribers, rate`;
