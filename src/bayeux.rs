@@ -52,7 +52,8 @@ mod timestamp;
 pub use channel::{ChannelName, InvalidName, Kind, NameLimits};
 pub use error::Refusal;
 pub use ext::{
-    AckReply, AckRequest, ReplyExt, RequestExt, TimesyncReply, TimesyncRequest, ext_keys, shown_key,
+    AckReply, AckRequest, BadMonitorRequest, MonitorRequest, ReplyExt, RequestExt, TimesyncReply,
+    TimesyncRequest, ext_keys, shown_key,
 };
 pub use frame::{Frame, Handling, Meter};
 pub(crate) use json::write_string as write_json_string;

@@ -68,7 +68,7 @@ use self::{
     lazy::LazyTimes,
     limits::EndedLog,
     matching::{PatternGeneration, Patterns},
-    monitor::LastStats,
+    monitor::Monitoring,
     rules::Rules,
     session::Subscription,
     settings::Settings,
@@ -101,7 +101,7 @@ pub struct Broker {
     counters: Arc<Counters>,
     ended: EndedLog,
     events: Arc<Events>,
-    last_stats: Mutex<LastStats>,
+    monitoring: Mutex<Monitoring>,
 }
 
 impl Broker {
@@ -129,7 +129,7 @@ impl Broker {
             lazy: LazyTimes::default(),
             ended: EndedLog::default(),
             events: Arc::new(Events::new(&config.monitor, time_of_day)),
-            last_stats: Mutex::default(),
+            monitoring: Mutex::default(),
         });
         broker.rules.persistent_channels().for_each(|name| drop(broker.topic(name)));
         broker

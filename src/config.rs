@@ -436,6 +436,15 @@ pub enum LogIp {
     None,
 }
 
+impl Config {
+    /// Tells whether clients can reach this broker from this machine only.
+    pub fn is_loopback_only(&self) -> bool {
+        let socket = self.transports.socket.listen;
+        let local = |address: SocketAddr| address.ip().to_canonical().is_loopback();
+        self.server.loopback_only() && socket.is_none_or(local)
+    }
+}
+
 impl Server {
     /// Tells whether every listener can be reached from this machine only.
     pub fn loopback_only(&self) -> bool {

@@ -25,7 +25,8 @@ SETTINGS = {
 class Broker:
     """One broker process."""
 
-    def __init__(self):
+    def __init__(self, *arguments):
+        self._arguments = arguments
         self._process = None
         self._reader = None
         self._output = ""
@@ -36,6 +37,7 @@ class Broker:
         command = [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--admin", "127.0.0.1:0"]
         for key, value in SETTINGS.items():
             command += ["--set", f"{key}={value}"]
+        command += self._arguments
         self._process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )

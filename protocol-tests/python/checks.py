@@ -112,6 +112,36 @@ async def restart(_, open_client):
         broker.abandon()
 
 
+async def monitoring(_, open_client):
+    """A monitor of /monitor/** sees a life in order, and loses no message of its own."""
+    broker = await Broker("--dev").start()
+    try:
+        async with open_client(broker) as monitor:
+            await monitor.subscribe("/monitor/**")
+            await monitor.subscribe("/python/mine")
+            async with open_client(broker) as client:
+                await client.subscribe("/python/life")
+                for n in range(50):
+                    await client.publish("/python/mine", {"n": n})
+                await client.unsubscribe("/python/life")
+            mine, events = [], []
+            while not (events and events[-1]["type"] == "disconnect"):
+                message = await asyncio.wait_for(monitor.receive(), 20)
+                if message["channel"] == "/python/mine":
+                    mine.append(message["data"]["n"])
+                else:
+                    assert message.keys() == {"channel", "data"}, message
+                    events.append(message["data"])
+            assert mine == list(range(50)), mine
+            [sid] = {event["sid"] for event in events if event.get("channel") == "/python/life"}
+            life = [event["type"] for event in events if event.get("sid") == sid]
+            life = [kind for kind in life if kind != "publish"]
+            assert life == ["handshake", "connect", "subscribe", "unsubscribe", "disconnect"], life
+        await broker.stop()
+    finally:
+        broker.abandon()
+
+
 def complain(loop, context):
     """Reports what no check caught, but for the client's cancelled tasks."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
@@ -121,7 +151,9 @@ def complain(loop, context):
 async def main():
     """Runs every check over both transports against one broker."""
     broker = await Broker().start()
-    bodies = [in_order, own_messages, big_numbers, wildcards, refusal, service, long_hold, restart]
+    bodies = [
+        in_order, own_messages, big_numbers, wildcards, refusal, service, long_hold, restart, monitoring
+    ]
     checks = []
     for transport in (ConnectionType.WEBSOCKET, ConnectionType.LONG_POLLING):
         def open_client(target, transport=transport):

@@ -108,6 +108,11 @@ impl Broker {
         self.core.counters()
     }
 
+    /// Where everything that happens is told.
+    pub fn events(&self) -> &Arc<bayeuxd::events::Events> {
+        self.core.events()
+    }
+
     /// Number of live sessions.
     pub fn sessions(&self) -> usize {
         self.core.sessions()

@@ -8,6 +8,7 @@
 //! - [`websocket`]: a WebSocket client that can also send what the standard forbids
 //! - [`bayeux`]: sessions over both, replies as exact JSON
 //! - [`back_end`]: the back-end of a service channel
+//! - [`monitor`]: a client that sees what the broker does, with an API key
 //! - [`service`]: a service that publishes over HTTP with an API key
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
 //! - [`reverse_proxy`]: nginx, HAProxy and Apache before the broker
@@ -28,6 +29,7 @@ pub mod conformance;
 pub mod deadline;
 pub mod http;
 pub mod ledger;
+pub mod monitor;
 pub mod process;
 pub mod proxy;
 pub mod random;

@@ -44,6 +44,15 @@ pub enum Refusal {
         /// Which rule or limit said no.
         reason: &'static str,
     },
+    /// A subscribe of a monitor to a channel on which its client would take every event for a reply.
+    #[error("403:/meta/{verb}:use_/meta/monitor/{verb}")]
+    UseMonitor {
+        /// The last segment of the channel.
+        verb: &'static str,
+    },
+    /// An `ext.monitor` that is not understood.
+    #[error("400::monitor_filter_invalid")]
+    MonitorFilterInvalid,
     /// A publish that is not allowed.
     #[error("403:{reason}:publish_denied")]
     PublishDenied {

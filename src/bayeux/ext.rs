@@ -13,9 +13,11 @@ use serde_json::value::RawValue;
 use crate::bayeux::json;
 
 mod keys;
+mod monitor;
 mod timesync;
 
 pub use keys::{ext_keys, shown_key};
+pub use monitor::{BadMonitorRequest, MonitorRequest};
 pub use timesync::{TimesyncReply, TimesyncRequest};
 
 /// What a meta message asks of the extensions.

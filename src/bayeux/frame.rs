@@ -58,6 +58,8 @@ struct Encoded {
     deflated: OnceLock<Option<Bytes>>,
     channel: ChannelName,
     handling: Handling,
+    /// It holds events for a monitor instead of one delivery.
+    events: bool,
     meter: Arc<Meter>,
 }
 
@@ -95,8 +97,35 @@ impl Frame {
             deflated: OnceLock::new(),
             channel: channel.clone(),
             handling: handling.into(),
+            events: false,
             meter: Arc::clone(meter),
         }))
+    }
+
+    /// Several objects for one monitor, separated by commas, as one message. Anything that embeds
+    /// [`Frame::object`] into an array embeds all of them.
+    pub fn events(objects: &[u8], meter: &Arc<Meter>) -> Self {
+        let header = encode::header(Opcode::Text, false, objects.len() + "[]".len());
+        let mut wire = Vec::with_capacity(header.len() + objects.len() + "[]".len());
+        wire.extend_from_slice(&header);
+        wire.push(b'[');
+        wire.extend_from_slice(objects);
+        wire.push(b']');
+        meter.0.fetch_add(wire.len(), Ordering::Relaxed);
+        Self(Arc::new(Encoded {
+            wire: wire.into(),
+            payload_start: header.len(),
+            deflated: OnceLock::new(),
+            channel: ChannelName::root(),
+            handling: QueuePolicy::Disconnect.into(),
+            events: true,
+            meter: Arc::clone(meter),
+        }))
+    }
+
+    /// Whether it was made by [`Frame::events`]: such a frame lies in no queue.
+    pub fn is_events(&self) -> bool {
+        self.0.events
     }
 
     /// The whole WebSocket message, not compressed.

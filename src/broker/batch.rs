@@ -2,27 +2,47 @@
 
 use std::{sync::Arc, task::Context};
 
-use super::{mailbox::Generation, session::Session};
+use super::{mailbox::Generation, monitor::Feed, session::Session};
 use crate::bayeux::Frame;
 
 /// Frames in a carrier's hands. Dropped before they are all written, the rest returns to the front
-/// of the queue, unless its session keeps them until they are acknowledged.
+/// of the queue, unless its session keeps them until they are acknowledged. Events of a monitor, which
+/// come last, return to its feed in either case.
 #[derive(Debug)]
 pub struct Batch {
     /// Where unwritten frames return to; `None`: their session has kept them.
     session: Option<Arc<Session>>,
+    /// Where unwritten events return to.
+    feed: Option<Arc<Feed>>,
     frames: Vec<Frame>,
     written: usize,
 }
 
 impl Batch {
     pub(super) const fn new(session: Arc<Session>, frames: Vec<Frame>) -> Self {
-        Self { session: Some(session), frames, written: 0 }
+        Self { session: Some(session), feed: None, frames, written: 0 }
     }
 
-    /// Frames that their session keeps until they are acknowledged.
-    pub(super) const fn kept(frames: Vec<Frame>) -> Self {
-        Self { session: None, frames, written: 0 }
+    /// Adds what waits in `feed` to what was taken from the queue; `None` if both is nothing.
+    pub(super) fn with_events(
+        session: Arc<Session>,
+        frames: Option<Vec<Frame>>,
+        feed: Arc<Feed>,
+        flows: bool,
+    ) -> Option<Self> {
+        let mut frames = frames.unwrap_or_default();
+        frames.extend(feed.take(flows));
+        // Also an empty batch is out, and settled when it is dropped.
+        let batch = Self { session: Some(session), feed: Some(feed), frames, written: 0 };
+        (!batch.frames.is_empty()).then_some(batch)
+    }
+
+    /// Frames that their session keeps until they are acknowledged, and events, which nobody keeps.
+    pub(super) fn kept(mut frames: Vec<Frame>, feed: Option<Arc<Feed>>) -> Self {
+        if let Some(feed) = &feed {
+            frames.extend(feed.take(false));
+        }
+        Self { session: None, feed, frames, written: 0 }
     }
 
     /// All frames of the batch, oldest first.
@@ -40,6 +60,7 @@ impl Batch {
     /// it at once; otherwise it is woken.
     pub fn flowed(mut self, owner: Generation, cx: &Context<'_>) -> bool {
         debug_assert_eq!(self.written, self.frames.len(), "the rest would be lost");
+        debug_assert!(self.feed.is_none(), "events do not flow by themselves");
         let session = self.session.take();
         session.is_some_and(|session| session.flowed(self.written, owner, cx))
     }
@@ -52,8 +73,15 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let Some(session) = &self.session else { return };
-        let written = self.written.min(self.frames.len());
-        session.settle(written, self.frames.split_off(written));
+        let mut written = self.written.min(self.frames.len());
+        let mut unwritten = self.frames.split_off(written);
+        if let Some(feed) = &self.feed {
+            written = self.frames.iter().filter(|frame| !frame.is_events()).count();
+            let first = unwritten.iter().position(Frame::is_events).unwrap_or(unwritten.len());
+            feed.give_back(unwritten.split_off(first));
+        }
+        if let Some(session) = &self.session {
+            session.settle(written, unwritten);
+        }
     }
 }

@@ -8,14 +8,16 @@
 //! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
 //! drains messages into dead connections where this does not.
 
+mod events;
 mod outcome;
 
-use std::{collections::VecDeque, task::Waker};
+use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 pub(super) use self::outcome::{Closed, Dropped, Pushed, Settled};
 use super::{
     ack::AckWindow,
     lazy::{LazyDue, Patience},
+    monitor::Feed,
 };
 use crate::{bayeux::Frame, config::QueuePolicy, events::Cause};
 
@@ -101,6 +103,8 @@ pub(super) struct Mailbox {
     /// Messages that the client got, and lossy ones that it did not.
     delivered: u64,
     dropped: u64,
+    /// Where the events of a session that monitors are.
+    feed: Option<Arc<Feed>>,
     ended: Option<Cause>,
 }
 
@@ -120,6 +124,7 @@ impl Mailbox {
             had_messages: false,
             delivered: 0,
             dropped: 0,
+            feed: None,
             ended: None,
         }
     }
@@ -205,7 +210,7 @@ impl Mailbox {
         if owner != self.owner {
             return Some(Ready::Superseded);
         }
-        if self.is_due() && self.out.is_none() && !self.held_off() {
+        if self.has_something() && self.out.is_none() && !self.held_off() {
             return Some(Ready::Messages);
         }
         match &mut self.waiter {
@@ -227,7 +232,10 @@ impl Mailbox {
             return None;
         }
         match self.ready(owner, waker)? {
-            Ready::Messages if !self.deliver_only => self.take(Some(owner), Take::WRITE).map(Ok),
+            Ready::Messages if !self.deliver_only => {
+                // Without messages it is events: these are not taken under the lock.
+                Some(self.take(Some(owner), Take::WRITE).ok_or(Ready::Messages))
+            }
             ready => Some(Err(ready)),
         }
     }
@@ -311,13 +319,14 @@ impl Mailbox {
     }
 
     /// Ends the mailbox: the queue goes; says whom to wake and what became of the messages.
-    pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, Closed) {
+    pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, Closed, Option<Arc<Feed>>) {
         let discarded = self.len() + self.unacknowledged();
         self.unacknowledged = None;
         self.queue = VecDeque::new();
         self.queue_bytes = 0;
         self.ended = Some(cause);
-        (self.waiter.take(), Closed { delivered: self.delivered, discarded })
+        let closed = Closed { delivered: self.delivered, discarded };
+        (self.waiter.take(), closed, self.feed.take())
     }
 
     /// A request that answers with the queue has begun: a held connect sleeps on.
@@ -394,7 +403,7 @@ impl Mailbox {
     }
 
     fn wake(&mut self) -> Option<Waker> {
-        let due = self.is_due() && self.out.is_none() && !self.held_off();
+        let due = self.has_something() && self.out.is_none() && !self.held_off();
         if due { self.waiter.take() } else { None }
     }
 

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     Broker,
     deliver::Delivery,
+    monitor::is_feed_b,
     payload::Payload,
     reach::Reach,
     session::Session,
@@ -73,6 +74,9 @@ impl Broker {
     ) -> Result<Published, Refusal> {
         if channel.kind() != Kind::Broadcast {
             return Err(Refusal::ChannelCreateDenied { reason: SECURITY_POLICY });
+        }
+        if is_feed_b(&self.settings.monitor_prefix, channel.as_str()) {
+            return Err(Refusal::PublishDenied { reason: "monitor_channel" });
         }
         if channel.is_pattern() {
             return Err(Refusal::PublishDenied { reason: "wildcard_channel" });

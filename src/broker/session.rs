@@ -8,6 +8,7 @@ mod carrying;
 mod flow;
 mod id;
 mod identity;
+mod monitoring;
 
 use std::{
     fmt,
@@ -30,13 +31,13 @@ use super::{
     browser::BrowserId,
     lazy::LazyDue,
     limits::Counters,
-    mailbox::{Carrier, Closed, Generation, Mailbox, Pushed, QueueBounds, Take},
+    mailbox::{Carrier, Generation, Mailbox, Pushed, QueueBounds, Take},
     settings::Settings,
     topic::{Subscriber, Topic},
 };
 use crate::{
     bayeux::{ChannelName, Frame, Refusal},
-    events::{Cause, Peer},
+    events::Peer,
 };
 
 /// Deadline of a session whose `/meta/connect` is held (protocol.md 51).
@@ -179,12 +180,6 @@ impl Session {
         (mailbox.len(), mailbox.bytes(), mailbox.dropped())
     }
 
-    /// Whether it monitors.
-    #[must_use]
-    pub fn is_monitor(&self) -> bool {
-        self.monitors.load(Ordering::Relaxed)
-    }
-
     /// Whether `generation` still delivers for this session.
     #[must_use]
     pub fn is_owner(&self, generation: Generation) -> bool {
@@ -206,8 +201,15 @@ impl Session {
     /// Takes waiting messages for the carrier of `owner`; `None` if there are none for it now.
     #[must_use]
     pub fn take(self: &Arc<Self>, owner: Generation, take: Take) -> Option<Batch> {
-        let frames = self.mailbox.lock().take(Some(owner), take)?;
-        Some(Batch::new(Arc::clone(self), frames))
+        let mut mailbox = self.mailbox.lock();
+        let frames = mailbox.take(Some(owner), take);
+        let feed = mailbox.lend_feed(owner, frames.is_some());
+        drop(mailbox);
+        match feed {
+            // Events are encoded here, where no publisher waits for the lock of the mailbox.
+            Some((feed, flows)) => Batch::with_events(Arc::clone(self), frames, feed, flows),
+            None => Some(Batch::new(Arc::clone(self), frames?)),
+        }
     }
 
     /// Switches the acknowledgement extension on, for good (protocol.md 123, 124).
@@ -239,8 +241,11 @@ impl Session {
     /// it. `None` without the extension, or if `owner` may not deliver any more (protocol.md 126).
     #[must_use]
     pub fn take_numbered(&self, owner: Generation) -> Option<(u64, Batch)> {
-        let (number, frames) = self.mailbox.lock().take_numbered(owner)?;
-        Some((number, Batch::kept(frames)))
+        let mut mailbox = self.mailbox.lock();
+        let (number, frames) = mailbox.take_numbered(owner)?;
+        let feed = mailbox.feed().cloned();
+        drop(mailbox);
+        Some((number, Batch::kept(frames, feed)))
     }
 
     /// Marks an HTTP request in progress whose response will carry the queue (protocol.md 57).
@@ -400,19 +405,6 @@ impl Session {
         let list = self.subscriptions.lock().take()?;
         self.counters.subscriptions.sub(list.len());
         Some(list)
-    }
-
-    /// Empties the mailbox for good and tells the carrier.
-    pub(super) fn close_mailbox(&self, cause: Cause) -> Closed {
-        let mut mailbox = self.mailbox.lock();
-        let (waker, closed) = mailbox.close(cause);
-        let before = self.deadline.swap(0, Ordering::SeqCst);
-        self.count_held(before, 0);
-        drop(mailbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        closed
     }
 
     /// Called by a [`Batch`] that is done, with what it has not written.

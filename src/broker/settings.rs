@@ -1,6 +1,6 @@
 //! What of the configuration the core needs, in its own units.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     bayeux::NameLimits,
@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) max_inactivity: Duration,
     pub(super) name: NameLimits,
     pub(super) stats_interval: Duration,
+    pub(super) monitor_prefix: Arc<str>,
+    pub(super) monitor_payloads: bool,
 }
 
 impl Settings {
@@ -46,6 +48,8 @@ impl Settings {
             activity: session.activity,
             max_inactivity: session.max_inactivity,
             stats_interval: config.monitor.stats_interval,
+            monitor_prefix: config.monitor.prefix.as_str().into(),
+            monitor_payloads: config.monitor.payloads,
             name: NameLimits { bytes: limits.channel_length, segments: limits.channel_segments },
         }
     }

@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{Broker, session::Session};
+use super::{
+    Broker,
+    monitor::{denied, is_known},
+    session::Session,
+};
 use crate::bayeux::{ChannelName, Kind, Refusal};
 
 impl Broker {
@@ -14,13 +18,11 @@ impl Broker {
     /// # Errors
     /// Refusals of protocol.md 70-72: meta channels, limits, an ended session.
     pub fn subscribe(&self, session: &Arc<Session>, name: &ChannelName) -> Result<(), Refusal> {
-        match name.kind() {
-            Kind::Service => return Ok(()),
-            Kind::Meta if is_protocol_channel(name) => {
-                return Err(Refusal::SubscribeDenied { reason: SECURITY_POLICY });
-            }
-            Kind::Meta => return Err(Refusal::CreateDenied { reason: SECURITY_POLICY }),
-            Kind::Broadcast => {}
+        if name.kind() == Kind::Service {
+            return Ok(());
+        }
+        if self.is_monitoring(name) {
+            return Err(denied(&self.settings.monitor_prefix, name));
         }
         if name.as_str() == "/**" && !self.settings.root_wildcard {
             return Err(Refusal::SubscribeDenied { reason: "root_wildcard" });
@@ -48,7 +50,8 @@ impl Broker {
             return Ok(());
         }
         if name.kind() == Kind::Service
-            || is_protocol_channel(name)
+            || self.unmonitor(session, name)
+            || is_known(&self.settings.monitor_prefix, name)
             || self.topics.contains_key(name)
         {
             return Ok(());
@@ -58,7 +61,7 @@ impl Broker {
 }
 
 /// The five names that the protocol itself uses; they exist without being created.
-fn is_protocol_channel(name: &ChannelName) -> bool {
+pub(super) fn is_protocol_channel(name: &ChannelName) -> bool {
     matches!(
         name.as_str(),
         "/meta/handshake"

@@ -93,10 +93,10 @@ impl Broker {
         if !session.may_tell_queue(second) && policy != Policy::Disconnect {
             return;
         }
-        self.tell(session, About::of(EventType::Queue), || {
-            let (messages, bytes, dropped) = session.pressure();
-            What::Queue { messages, bytes, policy, dropped }
-        });
+        // Asked before: the hub, which would ask later, is below the lock of a mailbox.
+        let (messages, bytes, dropped) = session.pressure();
+        let what = What::Queue { messages, bytes, policy, dropped };
+        self.tell(session, About::of(EventType::Queue), || what);
     }
 
     /// How much later than it should have a connect of `session` comes now; `None`: one is held.
@@ -104,12 +104,6 @@ impl Broker {
     pub fn overdue(&self, session: &Session, now: Instant) -> Option<Duration> {
         let life = u64::try_from(self.settings.max_interval.as_millis()).unwrap_or(u64::MAX);
         session.overdue(life, self.clock.at(now))
-    }
-
-    /// Subscriptions of a session.
-    #[must_use]
-    pub fn subscriptions(&self, session: &Session) -> usize {
-        session.subscriptions()
     }
 
     /// Totals of the node. Rates are left at zero: they belong to whoever looks regularly.

@@ -35,6 +35,10 @@ pub(super) struct Options {
     /// Serve the files of this folder too, to try out pages without a web server.
     #[arg(long = "static", value_name = "DIR")]
     static_dir: Option<PathBuf>,
+    /// For development: every session may monitor what the broker does, and more is logged. On
+    /// loopback only.
+    #[arg(long)]
+    dev: bool,
     /// Set a configuration key, like session.timeout=30s; can be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<(String, String)>,
@@ -61,8 +65,11 @@ impl Options {
     fn flags(&self) -> Vec<Flag> {
         let flag =
             |name, key: &str, value: &str| Flag { name, key: key.into(), value: value.into() };
-        let mut flags: Vec<Flag> =
-            self.set.iter().map(|(key, value)| flag("--set", key, value)).collect();
+        let mut flags: Vec<Flag> = Vec::new();
+        if self.dev {
+            flags.push(flag("--dev", "log.level", "debug"));
+        }
+        flags.extend(self.set.iter().map(|(key, value)| flag("--set", key, value)));
         if !self.listen.is_empty() {
             let list = toml::Value::from(self.listen.clone()).to_string();
             flags.push(flag("--listen", "server.listen", &list));
@@ -92,6 +99,10 @@ impl Options {
 /// short.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let loaded = load::load(options.config.as_deref(), &options.flags())?;
+    if options.dev && !loaded.config.is_loopback_only() {
+        let text = "--dev lets everybody see everybody, so it is for loopback listeners only";
+        return Err(Failure::Usage(text.into()));
+    }
     telemetry::init(&loaded.config.log).map_err(failed)?;
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = runtime(&loaded.config)?;
@@ -107,6 +118,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     let mut hangup = signals::hangup().map_err(failed)?;
     let started = loaded.config.clone();
     let mut config = loaded.config;
+    config.monitor.everybody = options.dev;
     let key = PublishKey::of(&config, None)?;
     config.auth.keys.extend(key.as_ref().map(PublishKey::entry));
     let static_dir = options.static_dir.as_deref();

@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     Events, PAYLOADS, POLLS, Pulse, REFUSED_PUBLISHES, State,
-    event::{Event, EventType, Stats, Subject, What},
+    event::{Event, EventType, Stats, Subject, Types, What},
     filter::{Filter, Glance},
     queue::{Bounds, Entry, Queue},
     rights::Rights,
@@ -36,8 +36,16 @@ pub struct Interest {
     pub name: ChannelName,
     /// Where its events go, as bits of the listener's own; not 0.
     pub places: u8,
-    /// Which events.
+    /// Which types the name stands for.
+    pub types: Types,
+    /// Which of them are wanted.
     pub filter: Filter,
+}
+
+impl Interest {
+    fn passes(&self, glance: &Glance<'_>, seq: u64) -> bool {
+        self.types.has(glance.kind) && self.filter.passes(glance, seq)
+    }
 }
 
 /// The node takes no more listeners. The operator is at fault.
@@ -51,7 +59,7 @@ impl Listener {
     /// Asks whether the event numbered `seq` is for this listener now. If so it is counted, and
     /// [`Self::accept`] is to follow with it, unless it came too fast.
     pub(super) fn ask(&mut self, glance: &Glance<'_>, seq: u64) -> bool {
-        let wanted = |interest: &&Interest| interest.filter.passes(glance, seq);
+        let wanted = |interest: &&Interest| interest.passes(glance, seq);
         let places = self.interests.iter().filter(wanted).fold(0, |all, it| all | it.places);
         let asked = places != 0 && self.rights.allow(glance);
         self.admitted =
@@ -86,8 +94,8 @@ impl Listener {
     /// Bits of what it wants and may have.
     pub(super) fn wanted(&self, payloads: bool) -> u32 {
         let mut wanted = 0;
-        for Interest { filter, .. } in &self.interests {
-            let types = filter.types.and(self.rights.types);
+        for Interest { filter, types, .. } in &self.interests {
+            let types = types.and(filter.types).and(self.rights.types);
             wanted |= types.bits();
             if types.has(EventType::Connect) && filter.polls {
                 wanted |= POLLS;
@@ -116,7 +124,7 @@ impl Listener {
 
     pub(super) fn take(&mut self, count_max: usize, at: Duration) -> Vec<Entry> {
         let lost = Glance::of(EventType::Lost);
-        let wanted = |interest: &&Interest| interest.filter.passes(&lost, 0);
+        let wanted = |interest: &&Interest| interest.passes(&lost, 0);
         let places = self.interests.iter().filter(wanted).fold(0, |all, it| all | it.places);
         self.queue.take(count_max, at, places)
     }
@@ -142,7 +150,7 @@ impl Events {
         let Some(listener) = state.listener(id) else { return };
         let places = interest.places;
         let stats = Glance::of(EventType::Stats);
-        let covered = interest.filter.passes(&stats, seq) && listener.rights.allow(&stats);
+        let covered = interest.passes(&stats, seq) && listener.rights.allow(&stats);
         listener.interests.retain(|known| known.name != interest.name);
         listener.interests.push(interest);
         if covered {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Events,
-    event::Event,
+    event::{Event, Types},
     filter::Filter,
     listener::{Interest, Listener, ListenerId, TooMany},
     rights::Rights,
@@ -32,7 +32,7 @@ impl Events {
     /// [`TooMany`].
     pub fn tap(self: &Arc<Self>, rights: Rights, filter: Filter) -> Result<Tap, TooMany> {
         let payload = rights.payload && self.payloads;
-        let interest = Interest { name: ChannelName::root(), places: 1, filter };
+        let interest = Interest { name: ChannelName::root(), places: 1, types: Types::ALL, filter };
         let id = self.add(Arc::new(rights), vec![interest], self.bounds, true)?;
         Ok(Tap { events: Arc::clone(self), id, payload })
     }

@@ -29,7 +29,7 @@ fn happen(events: &Events, kind: EventType) {
 }
 
 fn interest(name_of: &str, places: u8) -> Interest {
-    Interest { name: name(name_of), places, filter: Filter::default() }
+    Interest { name: name(name_of), places, types: Types::ALL, filter: Filter::default() }
 }
 
 fn seqs(taken: &[Arc<Event>]) -> Vec<u64> {

@@ -163,7 +163,7 @@ impl Object<'_> {
 
     fn text(&mut self, name: &str, text: &str) {
         self.name(name);
-        write_json_string(self.0, text);
+        write_text(self.0, text);
     }
 
     fn optional(&mut self, name: &str, text: Option<&str>) {
@@ -204,10 +204,34 @@ impl Object<'_> {
             if index > 0 {
                 self.0.push(b',');
             }
-            write_json_string(self.0, text);
+            write_text(self.0, text);
         }
         self.0.push(b']');
     }
+}
+
+/// Appends a JSON string in which no control character is left: JSON itself would let those above
+/// ASCII pass, and some terminals obey them.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let begin = out.len();
+    write_json_string(out, text);
+    if !text.contains(is_hidden_control) {
+        return;
+    }
+    let written = String::from_utf8_lossy(out.get(begin..).unwrap_or_default()).into_owned();
+    out.truncate(begin);
+    for character in written.chars() {
+        // Writing into a vector cannot fail: it grows, or the process ends.
+        let _ = if is_hidden_control(character) {
+            write!(out, "\\u{:04x}", u32::from(character))
+        } else {
+            write!(out, "{character}")
+        };
+    }
+}
+
+fn is_hidden_control(character: char) -> bool {
+    matches!(character, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

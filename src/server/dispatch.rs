@@ -26,8 +26,8 @@ use super::{
 use crate::{
     auth::Principal,
     bayeux::{
-        AckRequest, Advice, ChannelName, ClientId, Kind, Message, Names, Refusal, Reply, ReplyExt,
-        RequestExt,
+        AckRequest, Advice, ChannelName, ClientId, Kind, Message, MonitorRequest, Names, Refusal,
+        Reply, ReplyExt, RequestExt,
     },
     broker::{Batch, BrowserId, Carrier, Cause, Payload, RequestGuard, Session, SessionId, Wakes},
     config::Transport,
@@ -319,9 +319,15 @@ impl Turn<'_, '_> {
             let done = ChannelName::parse(name, self.app.limits.name)
                 .map_err(|_| Refusal::SubscriptionInvalid)
                 .and_then(|name| {
+                    let broker = &self.app.broker;
                     match subscribe {
-                        true => self.app.broker.subscribe(session, &name)?,
-                        false => self.app.broker.unsubscribe(session, &name)?,
+                        true if broker.is_monitoring(&name) => {
+                            let request = MonitorRequest::read(self.message.ext);
+                            let request = request.map_err(|_| Refusal::MonitorFilterInvalid);
+                            broker.monitor(session, &name, request)?;
+                        }
+                        true => broker.subscribe(session, &name)?,
+                        false => broker.unsubscribe(session, &name)?,
                     }
                     report::subscribed(self.app, session, subscribe, &name);
                     Ok(())

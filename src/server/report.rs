@@ -71,12 +71,9 @@ pub(super) fn subscribed(app: &App, session: &Session, subscribe: bool, name: &C
     let (kind, make) = subscription(subscribe);
     let channel = name.as_str();
     debug!(event = kind.as_str(), ok = true, sid = session.sid().map(display), channel);
+    let total = app.broker.subscriptions(session);
     app.broker.tell(session, About::of(kind).on(channel), || {
-        make(Subscribed {
-            channel: name.to_shared(),
-            pattern: name.is_pattern(),
-            total: app.broker.subscriptions(session),
-        })
+        make(Subscribed { channel: name.to_shared(), pattern: name.is_pattern(), total })
     });
 }
 
@@ -128,13 +125,13 @@ pub(super) fn refused(
         EventType::Publish => About::of(kind).on(channel),
         _ => About::of(kind),
     };
+    let total = session.map_or(0, |session| app.broker.subscriptions(session));
     let what = || match kind {
         EventType::Handshake => handshake_of(message, Auth::Anonymous),
         // Whoever comes with a session that is not known thinks that it goes on.
         EventType::Connect => What::Connect { kind: ConnectKind::Resume, gap: None },
         EventType::Subscribe | EventType::Unsubscribe => {
             let name = shown(name.unwrap_or(""));
-            let total = session.map_or(0, |session| app.broker.subscriptions(session));
             let (_, make) = subscription(kind == EventType::Subscribe);
             make(Subscribed { channel: name.into(), pattern: name.ends_with('*'), total })
         }

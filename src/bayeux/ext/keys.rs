@@ -28,7 +28,7 @@ pub fn shown_key(ext: Option<&RawValue>) -> Option<Cow<'_, str>> {
 }
 
 /// The last field of that name.
-fn field<'a>(object: Option<&'a RawValue>, wanted: &str) -> Option<&'a RawValue> {
+pub(super) fn field<'a>(object: Option<&'a RawValue>, wanted: &str) -> Option<&'a RawValue> {
     let mut found = None;
     each(object, |name, value| {
         if json::text(name).as_deref() == Some(wanted) {
@@ -39,7 +39,10 @@ fn field<'a>(object: Option<&'a RawValue>, wanted: &str) -> Option<&'a RawValue>
 }
 
 /// Visits the fields of an object; what is none has no fields.
-fn each<'a>(object: Option<&'a RawValue>, visit: impl FnMut(&'a RawValue, &'a RawValue)) {
+pub(super) fn each<'a>(
+    object: Option<&'a RawValue>,
+    visit: impl FnMut(&'a RawValue, &'a RawValue),
+) {
     if let Some(object) = object {
         let fields = Fields(visit);
         // What ends in an error here was no object.

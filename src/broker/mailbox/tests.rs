@@ -102,7 +102,7 @@ fn an_ended_mailbox_tells_its_carrier_and_takes_nothing() {
     let taken = mailbox.take(Some(owner), Take { frames_max: 2, ..Take::ALL }).unwrap();
     let (bell, waker) = Bell::new();
     assert_eq!(mailbox.ready(owner, &waker), None);
-    let (woken, discarded) = mailbox.close(Cause::Slow);
+    let (woken, discarded, _) = mailbox.close(Cause::Slow);
     woken.expect("the carrier waits").wake();
     assert_eq!((bell.rings(), discarded.discarded), (1, 1));
     assert_eq!(mailbox.ready(owner, &waker), Some(Ready::Ended(Cause::Slow)));

@@ -13,6 +13,7 @@ use crate::{
         tests::{Bell, frame_of, id, name, numbers},
     },
     config::{Config, QueuePolicy},
+    events::Cause,
 };
 
 fn session() -> Arc<Session> {

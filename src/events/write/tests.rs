@@ -114,3 +114,10 @@ fn the_other_types_are_json_too() {
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
     }
 }
+
+#[test]
+fn no_control_character_is_left_in_a_text() {
+    let mut out = Vec::new();
+    write_text(&mut out, "a\u{7}\u{7f}\u{9b}\u{2028}\"ä");
+    assert_eq!(String::from_utf8(out).unwrap(), r#""a\u0007\u007f\u009b\u2028\"ä""#);
+}

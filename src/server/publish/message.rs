@@ -99,7 +99,7 @@ impl Publisher {
         let text = entry.channel.as_deref().ok_or(Problem::ChannelInvalid(None))?;
         let channel = ChannelName::parse(text, self.caller.app.limits.name)
             .map_err(|error| Problem::ChannelInvalid(Some(error)))?;
-        if channel.kind() != Kind::Broadcast {
+        if channel.kind() != Kind::Broadcast || self.caller.app.broker.is_monitoring(&channel) {
             return Err(Problem::ChannelReserved);
         }
         if channel.is_pattern() {

@@ -153,7 +153,7 @@ impl Problem {
                 "a message needs a channel, like \"channel\":\"/orders/7\""
             }
             Self::ChannelPattern => "a message goes to one channel, not to a pattern",
-            Self::ChannelReserved => "/meta and /service channels have no subscribers",
+            Self::ChannelReserved => "/meta, /service and monitoring channels are not for messages",
             Self::DataMissing => "a message needs data, which may be any JSON value",
             Self::FieldInvalid(text) => text,
             Self::Unauthorized { presented: false } => {

@@ -62,7 +62,7 @@ impl Connection {
 
     /// Writes what waits now, ahead of the replies that follow (protocol.md 9, 63).
     pub(super) async fn deliver_backlog(&mut self) -> Result<(), End> {
-        let mut left = self.binding.session().map_or(0, |session| session.queued());
+        let mut left = self.binding.session().map_or(0, |session| session.backlog());
         while left > 0 {
             match self.deliver_some().await? {
                 0 => break,

@@ -1,0 +1,3 @@
+import { monitoringChecks } from "./monitoring.js";
+
+await monitoringChecks(true);
