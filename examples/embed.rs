@@ -21,7 +21,7 @@ use tokio::{
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config {
         server: config::Server { listen: vec!["127.0.0.1:0".parse()?], ..Default::default() },
-        admin: Admin { listen: None },
+        admin: Admin { listen: None, ..Admin::default() },
         transports: Transports {
             socket: Socket { listen: Some("127.0.0.1:0".parse()?) },
             ..Default::default()

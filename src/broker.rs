@@ -16,6 +16,7 @@ mod ack;
 mod activity;
 mod batch;
 mod browser;
+mod census;
 mod deliver;
 mod direct;
 mod expiry;
@@ -29,6 +30,7 @@ mod monitor;
 mod payload;
 mod publish;
 mod reach;
+mod roster;
 mod rules;
 mod session;
 mod settings;
@@ -48,6 +50,7 @@ use parking_lot::Mutex;
 pub use self::{
     batch::Batch,
     browser::BrowserId,
+    census::ChannelOverview,
     deliver::{Delivery, Progress, Wakes},
     expiry::TICK,
     holds::HoldSlot,
@@ -57,7 +60,7 @@ pub use self::{
     payload::Payload,
     publish::Published,
     reach::Reach,
-    session::{RequestGuard, Session, SessionId, Signal},
+    session::{Overview, RequestGuard, Session, SessionId, Signal},
     tell::About,
     topic::{Delivered, Seq},
 };
@@ -69,6 +72,7 @@ use self::{
     limits::EndedLog,
     matching::{PatternGeneration, Patterns},
     monitor::Monitoring,
+    roster::Roster,
     rules::Rules,
     session::Subscription,
     settings::Settings,
@@ -88,6 +92,7 @@ const HANDSHAKE_PRESSURE_PERCENT: usize = 70;
 /// The state of one node: sessions, channels, queues and their bounds.
 pub struct Broker {
     sessions: DashMap<SessionId, Arc<Session>, IdHash>,
+    roster: Roster,
     topics: DashMap<ChannelName, Arc<Topic>>,
     patterns: PatternGeneration,
     sweep: Sweep,
@@ -116,6 +121,7 @@ impl Broker {
     pub fn telling_time(config: &Config, now: Instant, time_of_day: fn() -> Duration) -> Arc<Self> {
         let broker = Arc::new(Self {
             sessions: DashMap::default(),
+            roster: Roster::default(),
             topics: DashMap::new(),
             patterns: PatternGeneration::default(),
             sweep: Sweep::default(),
@@ -242,15 +248,31 @@ impl Broker {
     ///
     /// Returns false if it had ended already.
     pub fn end(&self, session: &Session, cause: Cause) -> bool {
+        self.end_as(session, cause, cause)
+    }
+
+    /// Ends a session because an operator wants it. With `reconnect` its client is told nothing but that
+    /// the session is gone, and begins anew; else it is told to stay away (protocol.md 80).
+    ///
+    /// Returns false if it had ended already.
+    pub fn kick(&self, session: &Session, reconnect: bool) -> bool {
+        // What a client hears whose session has expired is what makes it handshake again.
+        let told = if reconnect { Cause::Expired } else { Cause::Kicked };
+        self.end_as(session, Cause::Kicked, told)
+    }
+
+    /// `told` is what the session's carrier hears.
+    fn end_as(&self, session: &Session, cause: Cause, told: Cause) -> bool {
         let Some(subscriptions) = session.end() else { return false };
         self.sessions.remove(&session.id());
+        self.roster.remove(session);
         for Subscription { name, topic, key } in &subscriptions {
             if topic.remove(*key) {
                 self.sweep.list(name.clone());
             }
         }
         // Last, so that a carrier which is told finds everything gone already.
-        let closed = session.close_mailbox(cause);
+        let closed = session.close_mailbox(told);
         self.counters.ended(cause, closed.discarded);
         let age = Duration::from_millis(self.clock.latest().saturating_sub(session.created()));
         let discarded = closed.discarded;

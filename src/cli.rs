@@ -17,7 +17,7 @@ mod bench;
 mod check;
 mod key;
 mod load;
-mod publish_key;
+mod local_keys;
 mod reload;
 mod serve;
 mod signals;

@@ -33,7 +33,7 @@ pub use self::{
     monitor::Monitor,
     origin::Origin,
     problem::Problem,
-    reference::{Assignment, configuration_md, example_file},
+    reference::{Assignment, Shown as ShownValue, configuration_md, example_file},
     service::{Service, ServiceReply},
     system::Machine,
     transport::Transport,
@@ -399,6 +399,8 @@ pub struct Api {
 pub struct Admin {
     /// Its address, loopback only. `None`: no such listener.
     pub listen: Option<SocketAddr>,
+    /// Where the generated key is kept. `None`: in the user's runtime directory.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `[log]`: what is logged.

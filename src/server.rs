@@ -40,6 +40,7 @@ pub mod pace;
 pub mod websocket;
 
 use std::{
+    collections::HashMap,
     future::{Future, pending, poll_fn},
     net::{SocketAddr, TcpListener as StdListener},
     path::Path,
@@ -51,11 +52,22 @@ use std::{
 use tokio::{
     net::TcpListener,
     select,
+    sync::mpsc,
     task::{JoinSet, yield_now},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tracing::{error, warn};
 
+pub use self::{
+    admin::{ReloadCall, Reloaded},
+    drain::Drained,
+    exchange::Exchange,
+    local::{Handle, HandleError, Message, Subscription},
+    services::{
+        BadService, Call, ServiceCounters, ServiceError, ServiceOptions, ServiceResult,
+        check_services,
+    },
+};
 use self::{
     app::App,
     cookie::CookieError,
@@ -64,15 +76,6 @@ use self::{
     http::Listener,
     listen::{Acceptor, BindError, Connections},
     origin::BadOrigin,
-};
-pub use self::{
-    drain::Drained,
-    exchange::Exchange,
-    local::{Handle, HandleError, Message, Subscription},
-    services::{
-        BadService, Call, ServiceCounters, ServiceError, ServiceOptions, ServiceResult,
-        check_services,
-    },
 };
 use crate::{
     auth::{BadKey, Keyring},
@@ -175,9 +178,11 @@ impl Server {
         let socket_address = socket.as_ref().map(address).transpose()?;
         let loopback_only =
             addresses.iter().all(|address| origin::is_loopback_address(address.ip()));
+        let written = config.clone();
         let config = config.effective(&Machine::read());
         let broker = Broker::telling_time(&config, clock::now(), clock::time_of_day);
         let app = Arc::new(App::new(config, broker, loopback_only)?);
+        app.admin.tell_auto(&written, &app.config);
         let files = None;
         Ok(Self { app, main, addresses, admin, admin_address, socket, socket_address, files })
     }
@@ -225,6 +230,25 @@ impl Server {
     #[must_use]
     pub fn exchange(&self) -> Exchange {
         Exchange::new(Arc::clone(&self.app))
+    }
+
+    /// Says where values of the configuration came from, by their keys, for operators to read.
+    pub fn tell_origins(&self, origins: HashMap<&'static str, String>) {
+        self.app.admin.set_origins(origins);
+    }
+
+    /// Ready when an operator wants the broker to stop. [`Self::run`] follows such a wish by itself; this
+    /// is for whoever else wants to know.
+    pub fn stop_wish(&self) -> impl Future<Output = ()> + Send + use<> {
+        let app = Arc::clone(&self.app);
+        async move { app.admin.stops().await }
+    }
+
+    /// Operators' wishes to read the configuration again, each of which wants an answer. Without a
+    /// receiver they are refused.
+    #[must_use]
+    pub fn reload_calls(&self) -> mpsc::Receiver<ReloadCall> {
+        self.app.admin.reload_calls()
     }
 
     /// A way to change settings while the server runs.
@@ -277,6 +301,7 @@ impl Server {
         let drained = async {
             select! {
                 () = shutdown => {}
+                () = app.admin.stops() => {}
                 () = one_died(&mut accepting) => {}
                 () = one_died(&mut service) => {}
             }
@@ -324,6 +349,7 @@ impl Reloader {
     /// A key that cannot be used: then all stay as they were.
     pub fn replace_keys(&self, keys: &[ApiKey]) -> Result<(), BadKey> {
         self.app.keys.replace(Keyring::new(keys, self.app.limits.name)?);
+        self.app.admin.replace_keys(keys);
         Ok(())
     }
 }

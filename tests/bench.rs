@@ -40,7 +40,7 @@ impl Broker {
                     listen: vec!["127.0.0.1:0".parse().unwrap()],
                     ..Default::default()
                 },
-                admin: Admin { listen: None },
+                admin: Admin { listen: None, ..Admin::default() },
                 ..Config::default()
             };
             change(&mut config);

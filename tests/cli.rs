@@ -234,7 +234,8 @@ impl Broker {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> (Self, String) {
-        let mut all = vec!["--listen", "127.0.0.1:0", "--admin", ""];
+        let admin = if arguments.contains(&"--admin") { vec![] } else { vec!["--admin", ""] };
+        let mut all = ["--listen", "127.0.0.1:0"].into_iter().chain(admin).collect::<Vec<_>>();
         all.extend(arguments);
         let mut command = folder.command(&all);
         command.envs(variables.iter().copied());
@@ -311,16 +312,23 @@ fn a_second_signal_aborts() {
 
 /// The status of a publish with a key.
 fn publish_status(banner: &str, key: &str) -> String {
-    let address = banner.split("bayeux   http://").nth(1).unwrap().split(' ').next().unwrap();
+    let response = post(banner, "bayeux   ", "/api/v1/publish/a", key);
+    response.split(' ').nth(1).unwrap().to_owned()
+}
+
+/// The response to a POST of `1` to the address in the line of the banner that begins so.
+fn post(banner: &str, line: &str, path: &str, key: &str) -> String {
+    let address =
+        banner.split(&format!("{line}http://")).nth(1).unwrap().split(' ').next().unwrap();
     let mut socket = TcpStream::connect(address).unwrap();
     let request = format!(
-        "POST /api/v1/publish/a HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\n\
          Content-Length: 1\r\nConnection: close\r\n\r\n1"
     );
     socket.write_all(request.as_bytes()).unwrap();
     let mut response = String::new();
     socket.read_to_string(&mut response).unwrap();
-    response.split(' ').nth(1).unwrap().to_owned()
+    response
 }
 
 #[test]
@@ -359,6 +367,40 @@ fn a_broker_without_keys_makes_one_and_keeps_it_for_its_user() {
     assert_eq!(broker.wait().code, Some(0));
     let (_again, banner) = Broker::start(&folder, &set);
     assert_eq!(publish_status(&banner, key), "200");
+}
+
+#[test]
+fn the_admin_key_is_made_too_and_named_but_not_shown_off_a_terminal() {
+    let folder = Folder::new("admin_key");
+    let set = ["--admin", "127.0.0.1:0", "--set", "admin.key_file=admin.key"];
+    let (_broker, banner) = Broker::start(&folder, &set);
+    assert!(banner.contains("/admin/v1   key in admin.key\n"), "{banner}");
+    let key = fs::read_to_string(folder.0.join("admin.key")).unwrap();
+    assert!(!banner.contains(key.trim()) && !banner.contains("console"), "{banner}");
+}
+
+#[test]
+fn an_operator_reloads_as_a_hangup_does_and_drains_as_a_signal_does() {
+    let file = "[[auth.keys]]\nid = \"root\"\nsecret_file = \"root.key\"\nrole = \"admin\"\n";
+    let key = "the-secret-of-an-operator";
+    let folder = Folder::new("operator").with("bayeuxd.toml", file).with("root.key", key);
+    let (broker, banner) = Broker::start(&folder, &["--admin", "127.0.0.1:0"]);
+    let act = |verb: &str| post(&banner, "admin    ", &format!("/admin/v1/{verb}"), key);
+    let folder = folder.with("bayeuxd.toml", &format!("{file}[session]\ntimeout = \"20s\"\n"));
+    let answer = act("reload");
+    let expected = r#"{"ok":true,"reloaded":["auth.keys"],"restart":["session.timeout"]}"#;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(expected), "{answer}");
+    let _folder = folder.with("bayeuxd.toml", "[session]\ntimeout = 1\n");
+    let answer = act("reload");
+    assert!(
+        answer.starts_with("HTTP/1.1 409") && answer.contains("session.timeout = 1"),
+        "{answer}"
+    );
+    let answer = act("drain");
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let outcome = broker.wait();
+    assert_eq!(outcome.code, Some(0));
+    assert!(outcome.out.contains("drain: 0 sessions told"), "{}", outcome.out);
 }
 
 #[test]

@@ -91,6 +91,11 @@ impl Broker {
     /// Begins the graceful stop and waits for its end.
     pub async fn stop(mut self) -> Drained {
         self.drain();
+        self.ended().await
+    }
+
+    /// Waits for the end of a stop that somebody else has begun.
+    pub async fn ended(mut self) -> Drained {
         within(Duration::from_secs(10), "end of the drain", &mut self.running)
             .await
             .expect("the server does not panic")

@@ -10,6 +10,7 @@
 //! - [`back_end`]: the back-end of a service channel
 //! - [`monitor`]: a client that sees what the broker does, with an API key
 //! - [`service`]: a service that publishes over HTTP with an API key
+//! - [`operator`]: an operator with a key for the admin API
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
 //! - [`reverse_proxy`]: nginx, HAProxy and Apache before the broker
 //! - [`tap`]: a relay that cuts at an exact byte and knows what the broker had written
@@ -30,6 +31,7 @@ pub mod deadline;
 pub mod http;
 pub mod ledger;
 pub mod monitor;
+pub mod operator;
 pub mod process;
 pub mod proxy;
 pub mod random;

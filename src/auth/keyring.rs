@@ -105,6 +105,12 @@ impl Keyring {
         found
     }
 
+    /// Whether some key may administer.
+    #[must_use]
+    pub fn has_administrator(&self) -> bool {
+        self.keys.iter().any(|(_, principal)| principal.may_administer())
+    }
+
     /// Whether some key may publish.
     #[must_use]
     pub fn has_publisher(&self) -> bool {

@@ -24,7 +24,7 @@ impl LastActive {
         self.0.fetch_max(now, Ordering::Relaxed);
     }
 
-    fn since(&self, now: u64) -> u64 {
+    pub(super) fn since(&self, now: u64) -> u64 {
         now.saturating_sub(self.0.load(Ordering::Relaxed))
     }
 }

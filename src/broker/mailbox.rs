@@ -367,6 +367,11 @@ impl Mailbox {
         self.queue_bytes + self.sent().1
     }
 
+    /// Messages that were written to the client; with the ack extension, acknowledged ones.
+    pub(super) const fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// Lossy messages that the client did not get.
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped

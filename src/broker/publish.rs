@@ -107,6 +107,10 @@ impl Broker {
                 }
             };
             self.counters.published.add(1);
+            topic.note_publish(self.clock.latest());
+            if let Some(publisher) = publisher {
+                publisher.note_publish();
+            }
             return Ok(if holder {
                 Published::Walk(Delivery::new(Arc::clone(self), topic, seq))
             } else {

@@ -9,6 +9,7 @@ mod flow;
 mod id;
 mod identity;
 mod monitoring;
+mod overview;
 
 use std::{
     fmt,
@@ -24,6 +25,7 @@ use parking_lot::Mutex;
 pub use self::{
     carrying::{RequestGuard, Signal},
     id::SessionId,
+    overview::Overview,
 };
 use super::{
     activity::LastActive,
@@ -57,6 +59,8 @@ pub struct Session {
     transport: AtomicU8,
     /// The second of the broker's clock in which a queue event told of it.
     queue_told: AtomicU32,
+    /// Messages that its client published.
+    received: AtomicU64,
     active: LastActive,
     deadline: AtomicU64,
     /// Time of the earliest entry in the expiry wheel that will look at this session.
@@ -105,6 +109,7 @@ impl Session {
             monitors: AtomicBool::new(false),
             transport: AtomicU8::new(identity::NO_TRANSPORT),
             queue_told: AtomicU32::new(u32::MAX),
+            received: AtomicU64::new(0),
             active: LastActive::new(now),
             deadline: AtomicU64::new(0),
             wheel_due: AtomicU64::new(u64::MAX),

@@ -89,6 +89,13 @@ pub(super) fn lossy_config() -> Config {
     }
 }
 
+/// An empty broker with the default configuration but for `change`.
+pub(super) fn broker(change: impl FnOnce(&mut Config)) -> Arc<Broker> {
+    let mut config = Config::default();
+    change(&mut config);
+    Broker::new(&config, start())
+}
+
 pub(super) fn publish(broker: &Arc<Broker>, channel: &str, json: &str) {
     let Published::Walk(mut delivery) =
         broker.publish(None, &name(channel), Payload::from(&*raw(json)), start()).unwrap()

@@ -13,7 +13,10 @@ use std::{
     collections::VecDeque,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -83,6 +86,8 @@ pub(super) struct Topic {
     persistent: bool,
     /// Of a channel: the patterns over it.
     patterns: Remembered,
+    /// When something was last published, in the broker's milliseconds and never 0; 0: not yet.
+    published_at: AtomicU64,
     order: Mutex<Order>,
     subscribers: Mutex<Subscribers>,
 }
@@ -118,6 +123,27 @@ impl Topic {
     /// The patterns over this channel, as far as it knows them.
     pub(super) const fn patterns(&self) -> &Remembered {
         &self.patterns
+    }
+
+    /// Notes that something was published, at a time of the broker's clock.
+    pub(super) fn note_publish(&self, now: u64) {
+        self.published_at.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// Messages so far, and when the last one came.
+    pub(super) fn published(&self) -> (u64, Option<u64>) {
+        let count = self.order.lock().next.0;
+        let last = self.published_at.load(Ordering::Relaxed);
+        (count, (last > 0).then_some(last))
+    }
+
+    /// Number of subscribers.
+    pub(super) fn subscribers(&self) -> usize {
+        self.subscribers.lock().slab.len()
+    }
+
+    pub(super) const fn is_persistent(&self) -> bool {
+        self.persistent
     }
 
     /// Adds a subscriber.

@@ -8,7 +8,7 @@ use std::{
 
 use bayeuxd::config::Config;
 
-use super::publish_key::PublishKey;
+use super::local_keys::{LocalKeys, MadeKey};
 
 /// What there is to tell.
 pub(super) struct Facts<'a> {
@@ -18,13 +18,13 @@ pub(super) struct Facts<'a> {
     pub(super) admin: Option<SocketAddr>,
     pub(super) socket: Option<SocketAddr>,
     pub(super) static_dir: Option<&'a Path>,
-    /// The publish key that was made because none was configured.
-    pub(super) key: Option<&'a PublishKey>,
+    /// The keys that were made because none were configured.
+    pub(super) local: &'a LocalKeys,
 }
 
 /// Writes the banner.
 pub(super) fn banner(facts: &Facts<'_>) -> String {
-    let &Facts { config, main, admin, socket, static_dir, key } = facts;
+    let &Facts { config, main, admin, socket, static_dir, local } = facts;
     let mut out = format!("bayeuxd {}\n", env!("CARGO_PKG_VERSION"));
     let paths = config.server.paths.join(" ");
     let names: Vec<&str> = config.transports.enabled.iter().map(|t| t.name()).collect();
@@ -33,8 +33,7 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
     }
     let near = main.first().copied().map(reachable);
     if let Some(near) = near.filter(|_| config.api.enabled) {
-        let kept = key.and_then(|key| key.path.as_ref());
-        let kept = kept.map(|path| format!("   key in {}", path.display())).unwrap_or_default();
+        let kept = kept(local.publish.as_ref());
         let _ = writeln!(out, "publish  http://{near}/api/v1/publish{kept}");
     }
     if let (Some(dir), Some(near)) = (static_dir, near) {
@@ -44,14 +43,18 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
         let _ = writeln!(out, "socket   tcp://{socket}   JSON texts, NUL or line feed at the end");
     }
     if let Some(admin) = admin {
-        let _ = writeln!(out, "admin    http://{admin}   /healthz, /readyz");
+        let kept = kept(local.admin.as_ref());
+        let _ = writeln!(out, "admin    http://{admin}   /healthz, /readyz, /admin/v1{kept}");
+        if let Some(key) = local.admin.as_ref().and_then(MadeKey::for_terminal) {
+            let _ = writeln!(out, "console  http://{}/#key={key}", reachable(admin));
+        }
     }
     let _ = writeln!(out, "{}", who_may_connect(config));
     if let (Some(near), Some(path)) = (near, config.server.paths.first()) {
         let _ =
             writeln!(out, "next: cometd.configure({{url: \"http://{near}{path}\"}}) in your page");
     }
-    if let (Some(near), Some(key)) = (near, key.and_then(PublishKey::for_shell)) {
+    if let (Some(near), Some(key)) = (near, local.publish.as_ref().and_then(MadeKey::for_shell)) {
         let _ = writeln!(
             out,
             "      curl -H \"X-API-Key: {key}\" -d '{{\"text\":\"hello\"}}' \
@@ -59,6 +62,12 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
         );
     }
     out
+}
+
+/// Where a key that was made is kept.
+fn kept(key: Option<&MadeKey>) -> String {
+    let path = key.and_then(|key| key.path.as_ref());
+    path.map(|path| format!("   key in {}", path.display())).unwrap_or_default()
 }
 
 fn who_may_connect(config: &Config) -> String {
@@ -108,7 +117,7 @@ mod tests {
             admin: config.admin.listen,
             socket: None,
             static_dir: Some(Path::new("public")),
-            key: None,
+            local: &LocalKeys::default(),
         });
         let lines: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(
@@ -117,7 +126,7 @@ mod tests {
                 "bayeux   http://127.0.0.1:8080   /cometd /bayeux /faye   websocket, long-polling",
                 "publish  http://127.0.0.1:8080/api/v1/publish",
                 "static   http://127.0.0.1:8080/   files of public",
-                "admin    http://127.0.0.1:8081   /healthz, /readyz",
+                "admin    http://127.0.0.1:8081   /healthz, /readyz, /admin/v1",
                 "loopback only: no authentication; pages of loopback origins may connect",
                 "next: cometd.configure({url: \"http://127.0.0.1:8080/cometd\"}) in your page",
             ]
@@ -126,7 +135,14 @@ mod tests {
 
     fn of(config: &Config) -> String {
         let main = &config.server.listen;
-        banner(&Facts { config, main, admin: None, socket: None, static_dir: None, key: None })
+        banner(&Facts {
+            config,
+            main,
+            admin: None,
+            socket: None,
+            static_dir: None,
+            local: &LocalKeys::default(),
+        })
     }
 
     #[test]

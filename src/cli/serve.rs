@@ -1,6 +1,6 @@
 //! `bayeuxd serve`: from arguments to a running broker and back to an exit code.
 
-use std::{fmt::Display, net::SocketAddr, path::PathBuf};
+use std::{collections::HashMap, fmt::Display, net::SocketAddr, path::PathBuf};
 
 use bayeuxd::{
     config::{Config, Loaded},
@@ -15,9 +15,8 @@ use super::{
     Failure,
     banner::{Facts, banner},
     load::{self, Flag},
-    print,
-    publish_key::PublishKey,
-    reload, signals, supervisor,
+    local_keys::LocalKeys,
+    print, reload, signals, supervisor,
 };
 
 /// Arguments of `serve`.
@@ -117,15 +116,17 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     let stop = signals::listen().map_err(failed)?;
     let mut hangup = signals::hangup().map_err(failed)?;
     let started = loaded.config.clone();
+    let origins = origins(&loaded);
     let mut config = loaded.config;
     config.monitor.everybody = options.dev;
-    let key = PublishKey::of(&config, None)?;
-    config.auth.keys.extend(key.as_ref().map(PublishKey::entry));
+    let local = LocalKeys::of(&config, None)?;
+    config.auth.keys.extend(local.entries());
     let static_dir = options.static_dir.as_deref();
     let mut server = Server::bind(config.clone()).await.map_err(start_failed)?;
     if let Some(dir) = static_dir {
         server = server.serve_static(dir).map_err(start_failed)?;
     }
+    server.tell_origins(origins);
     info!(event = "node", version = env!("CARGO_PKG_VERSION"), "starting");
     for address in server.addresses() {
         info!(event = "node", %address, "listening for Bayeux clients");
@@ -139,24 +140,36 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
         admin: server.admin_address(),
         socket: server.socket_address(),
         static_dir,
-        key: key.as_ref(),
+        local: &local,
     }));
     let serving = format!("serving on {}", list(server.addresses()));
     supervisor::ready(&serving);
-    let reloader = server.reloader();
+    let (reloader, mut calls) = (server.reloader(), server.reload_calls());
     let reloading = async {
-        while hangup.recv().await.is_some() {
+        loop {
+            let call = tokio::select! {
+                signal = hangup.recv() => match signal {
+                    Some(()) => None,
+                    None => return,
+                },
+                call = calls.recv() => call,
+            };
             supervisor::reloading();
             let reloaded = load::load(options.config.as_deref(), &options.flags())
-                .and_then(|again| reload::reload(&started, key.as_ref(), again, &reloader));
-            if let Err(failure) = reloaded {
-                reload::report(&failure);
+                .and_then(|again| reload::reload(&started, &local, again, &reloader));
+            let outcome = reloaded.map_err(|failure| reload::report(&failure));
+            if let Some(call) = call {
+                call.answer(outcome);
             }
             supervisor::ready(&serving);
         }
     };
+    let wish = server.stop_wish();
     let told = async {
-        stop.drain.cancelled().await;
+        tokio::select! {
+            () = stop.drain.cancelled() => {}
+            () = wish => {}
+        }
         supervisor::stopping();
     };
     let alive = tokio::spawn(supervisor::stay_alive());
@@ -168,6 +181,12 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     };
     alive.abort();
     ended
+}
+
+/// Where each value of the configuration came from.
+fn origins(loaded: &Loaded) -> HashMap<&'static str, String> {
+    let entries = loaded.config.entries().into_iter();
+    entries.map(|entry| (entry.key, loaded.origin(entry.key).to_string())).collect()
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

@@ -23,7 +23,42 @@ pub struct Assignment {
     pub is_default: bool,
 }
 
+/// A key and its value, for those who look at a running broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Dotted, as in `session.queue.max_bytes`.
+    pub key: &'static str,
+    /// As it would be written in the file; `None`: it is said by leaving the key out.
+    pub value: Option<Value>,
+    /// Whether the value is the default.
+    pub is_default: bool,
+    /// What operators should know, in Markdown; empty for a list of tables.
+    pub doc: &'static str,
+}
+
 impl Config {
+    /// Lists every key with its value and meaning, in the order of the documentation.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Shown> {
+        let default = Self::default();
+        let plain = settings();
+        let plain = plain.iter().map(|setting| {
+            let value = setting.show(self);
+            let is_default = setting.show(&default) == value;
+            Shown { key: setting.key, value, is_default, doc: setting.doc }
+        });
+        let list = |key, value: Value| {
+            let is_default = value.as_array().is_some_and(Vec::is_empty);
+            Shown { key, value: Some(value), is_default, doc: "" }
+        };
+        let lists = [
+            list(KEYS, values(&self.auth.keys, &key_settings())),
+            list(RULES, values(&self.channels, &rule_settings())),
+            list(SERVICES, values(&self.services, &service_settings())),
+        ];
+        plain.chain(lists).collect()
+    }
+
     /// Lists every key with its value, in the order of the documentation. Written one per line as
     /// `key = value` they are a configuration file that gives this configuration.
     pub fn assignments(&self) -> Vec<Assignment> {
@@ -49,12 +84,16 @@ fn tables<T: Clone + 'static>(
     items: &[T],
     settings: &[Setting<T>],
 ) -> Assignment {
+    let value = values(items, settings).to_string();
+    Assignment { key, value, is_default: items.is_empty() }
+}
+
+fn values<T: Clone + 'static>(items: &[T], settings: &[Setting<T>]) -> Value {
     let table = |item: &T| {
         let shown = settings.iter().filter_map(|s| Some((s.key.to_owned(), s.show(item)?)));
         Value::Table(shown.collect::<Table>())
     };
-    let value = Value::Array(items.iter().map(table).collect()).to_string();
-    Assignment { key, value, is_default: items.is_empty() }
+    Value::Array(items.iter().map(table).collect())
 }
 
 /// A key of a list of tables: its name, what it means, what it allows and an example.

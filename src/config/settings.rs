@@ -170,7 +170,11 @@ pub(super) const SECTIONS: &[Section] = &[
         doc: "What monitors and operators see of clients while the broker runs; see \
               docs/monitoring.md.",
     },
-    Section { name: "admin", doc: "The operators' listener: `/healthz` and `/readyz`." },
+    Section {
+        name: "admin",
+        doc: "The operators' listener: `/healthz`, `/readyz` and the admin API; see \
+              docs/admin-api.md.",
+    },
     Section { name: "log", doc: "What is written to standard error, one line per event." },
 ];
 
@@ -744,6 +748,13 @@ fn operations() -> Vec<Setting<Config>> {
             Optional { word: Some(""), form: Address },
             "Address of the operators' listener. Off loopback it needs an entry of `auth.keys` with the \
              role `admin`. Empty: none.",
+        ),
+        Setting::new(
+            "admin.key_file",
+            |c| &mut c.admin.key_file,
+            Optional { word: Some("auto"), form: FilePath },
+            "Where the key is kept that the broker makes when `auth.keys` has none of the role \
+             `admin`. `auto`: `bayeuxd/admin.key`, in the folder of `api.key_file`.",
         ),
         Setting::new(
             "log.level",

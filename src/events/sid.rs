@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// See the module documentation. Written as 12 hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid([u8; 6]);
 
 impl Sid {

@@ -3,6 +3,19 @@
 //! Both questions need no key. `/readyz` turns to 503 at the first step of a stop, before connections
 //! are refused, so that a load balancer looks elsewhere in time. Source: operations.md 6, 9.
 
+mod actions;
+mod answer;
+mod api;
+mod channels;
+mod feed;
+mod node;
+mod openapi;
+mod page;
+mod problem;
+mod query;
+mod sessions;
+mod state;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -10,6 +23,11 @@ use hyper::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
+pub use self::state::{ReloadCall, Reloaded};
+pub(super) use self::{
+    api::{respond as respond_to_operator, serves},
+    state::State,
+};
 use crate::server::origin;
 
 /// The state of the broker as load balancers see it.
@@ -30,17 +48,14 @@ pub fn respond(
     readiness: Readiness,
     loopback_only: bool,
 ) -> Response<Full<Bytes>> {
-    if loopback_only && headers.contains_key(HOST) && !origin::is_loopback_host(headers) {
-        return text(
-            StatusCode::MISDIRECTED_REQUEST,
-            "the admin listener answers on this machine only: use localhost or 127.0.0.1 as host\n",
-        );
+    if let Some(refused) = misdirected(headers, loopback_only) {
+        return refused;
     }
     let (status, body) = match (path, readiness) {
         ("/healthz", _) => (StatusCode::OK, "ok\n"),
         ("/readyz", Readiness::Ready) => (StatusCode::OK, "ok\n"),
         ("/readyz", Readiness::Draining) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        _ => (StatusCode::NOT_FOUND, "not found; here are /healthz and /readyz\n"),
+        _ => (StatusCode::NOT_FOUND, "not found; here are /healthz, /readyz and /admin/v1\n"),
     };
     let readable = method == Method::GET || method == Method::HEAD;
     if status != StatusCode::NOT_FOUND && !readable {
@@ -49,6 +64,20 @@ pub fn respond(
         return response;
     }
     text(status, body)
+}
+
+/// Turns away who reached a loopback listener under a foreign name.
+pub(super) fn misdirected(
+    headers: &HeaderMap,
+    loopback_only: bool,
+) -> Option<Response<Full<Bytes>>> {
+    let foreign = headers.contains_key(HOST) && !origin::is_loopback_host(headers);
+    (loopback_only && foreign).then(|| {
+        text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "the admin listener answers on this machine only: use localhost or 127.0.0.1 as host\n",
+        )
+    })
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {

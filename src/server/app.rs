@@ -8,7 +8,7 @@ use sha2::Sha256;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    StartError, clock,
+    StartError, admin, clock,
     cookie::{Cookies, Occasion, Presented},
     credentials::Keys,
     drain::Drain,
@@ -38,6 +38,7 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
     pub(super) api: Api,
     pub(super) services: Services,
+    pub(super) admin: admin::State,
     pub(crate) drain: Drain,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
@@ -66,6 +67,7 @@ impl App {
             keys: Keys::new(Keyring::new(&config.auth.keys, broker.name_limits())?),
             api: Api::new(&config, clock::now()),
             services: Services::new(&config, broker.name_limits())?,
+            admin: admin::State::new(&config, clock::now()),
             drain: Drain::new(),
             tasks: TaskTracker::new(),
             connection_types: config.transports.names(),

@@ -14,6 +14,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame as HttpFrame, SizeHint};
+use tokio::sync::mpsc;
 
 use super::{connect::Connect, files::FileBody, publish::Results, streaming::Stream};
 use crate::broker::Batch;
@@ -28,6 +29,8 @@ pub(super) enum Body {
     Stream(Stream),
     /// Results of a stream of messages.
     Results(Results),
+    /// Text as it comes.
+    Feed(mpsc::Receiver<Bytes>),
 }
 
 /// See the module documentation.
@@ -242,6 +245,9 @@ impl HttpBody for Body {
             Self::Results(results) => results
                 .poll_next(cx)
                 .map(|chunk| chunk.map(|chunk| Ok(HttpFrame::data(Rope::from(chunk))))),
+            Self::Feed(chunks) => chunks
+                .poll_recv(cx)
+                .map(|chunk| chunk.map(|chunk| Ok(HttpFrame::data(Rope::from(chunk))))),
         }
     }
 
@@ -249,8 +255,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(rope) => rope.is_none(),
             Self::File(file) => file.is_end_stream(),
-            Self::Stream(_) => false,
-            Self::Results(_) => false,
+            Self::Stream(_) | Self::Results(_) | Self::Feed(_) => false,
         }
     }
 
@@ -260,8 +265,7 @@ impl HttpBody for Body {
                 SizeHint::with_exact(rope.as_ref().map_or(0, |rope| rope.remaining as u64))
             }
             Self::File(file) => file.size_hint(),
-            Self::Stream(_) => SizeHint::default(),
-            Self::Results(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Results(_) | Self::Feed(_) => SizeHint::default(),
         }
     }
 }

@@ -50,7 +50,8 @@ pub(super) fn handshake(
         Ok(session) => {
             let rights = rights.unwrap_or_default();
             let sid = Some(app.sid(&session.id()));
-            session.introduce(sender.whence.peer(app, sender.address, sid, rights));
+            let peer = sender.whence.peer(app, sender.address, sid, rights);
+            app.broker.introduce(&session, peer);
             session.set_transport(sender.transport);
             report::handshake(app, sender, &session, message);
             welcome(app, sender, session, message, outcome);

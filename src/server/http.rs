@@ -215,7 +215,13 @@ fn respond(
                 }
                 held.respond(&http.app).await
             }
-            Listener::Admin { loopback_only } => operators(&http.app, *loopback_only, &request),
+            Listener::Admin { loopback_only } => {
+                let response = operators(&http, *loopback_only, request).await;
+                if response.headers().get(CONNECTION).is_some_and(|v| v == "close") {
+                    http.heads.leave_body();
+                }
+                response
+            }
         };
         http.heads.response_done();
         Ok(response)
@@ -235,7 +241,17 @@ fn may_park(request: &Request<Incoming>) -> bool {
     request.version() == Version::HTTP_11 && stays_open && is_read
 }
 
-fn operators(app: &App, loopback_only: bool, request: &Request<Incoming>) -> Response<Body> {
+/// Answers a request of the admin listener.
+async fn operators(http: &Http, loopback_only: bool, request: Request<Incoming>) -> Response<Body> {
+    let app = &http.app;
+    if admin::serves(request.uri().path()) {
+        let refused = admin::misdirected(request.headers(), loopback_only);
+        return match refused {
+            Some(refused) => refused.map(Body::from),
+            // Boxed, so that connections of clients do not pay for its size.
+            None => Box::pin(admin::respond_to_operator(app, http.peer.ip(), request)).await,
+        };
+    }
     let readiness = if app.drain.is_announced() { Readiness::Draining } else { Readiness::Ready };
     let (method, path) = (request.method(), request.uri().path());
     admin::respond(method, path, request.headers(), readiness, loopback_only).map(Body::from)

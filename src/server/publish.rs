@@ -31,8 +31,8 @@ use hyper::{
 };
 use tokio::time::{sleep, timeout};
 
-pub(super) use self::stream::Results;
 use self::{idempotency::Idempotency, message::Publisher, problem::Problem, rate::Gcra};
+pub(super) use self::{request::decode as decode_channel, stream::Results};
 use super::{
     app::App,
     body::Body,
@@ -219,6 +219,17 @@ async fn admit(
             Err(Problem::Unauthorized { presented: true })
         }
     }
+}
+
+/// Publishes the one message of a request that came elsewhere, whose key was checked.
+pub(super) async fn respond_to(
+    app: &Arc<App>,
+    address: IpAddr,
+    principal: Principal,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let caller = Caller { app: Arc::clone(app), address };
+    publish(&Publisher { caller, principal }, Endpoint::Publish, request).await
 }
 
 /// Reads the body of a request and publishes what is in it.

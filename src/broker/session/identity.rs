@@ -14,7 +14,7 @@ pub(super) const NO_TRANSPORT: u8 = u8::MAX;
 
 impl Session {
     /// Says who the session's client is; the first word stays.
-    pub fn introduce(&self, peer: Arc<Peer>) {
+    pub(in crate::broker) fn introduce(&self, peer: Arc<Peer>) {
         let _ = self.peer.set(peer);
     }
 

@@ -178,7 +178,7 @@ fn key(text: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
 }
 
 /// Decodes `%xx` once, segment by segment; `None` if that gives no text, or a segment with a slash.
-fn decode(path: &str) -> Option<Cow<'_, str>> {
+pub(in crate::server) fn decode(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
     }

@@ -1,0 +1,7 @@
+//! The admin API: operations.md 6, docs/admin-api.md.
+
+mod access;
+mod actions;
+mod events;
+mod node;
+mod sessions;

@@ -1,0 +1,198 @@
+//! `GET stats` and `GET config`: the node as a whole.
+
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    answer::{self, List},
+    state::{Counts, Rates},
+};
+use crate::{
+    bayeux::Rfc3339,
+    broker::Counters,
+    config::{Config, ShownValue},
+    server::{app::App, body::Body, clock},
+};
+
+/// Answers `GET stats`.
+pub(super) fn stats(app: &App) -> Response<Body> {
+    let (counters, now) = (app.broker.counters(), clock::now());
+    let counts =
+        Counts { published: counters.published.value(), delivered: counters.delivered.value() };
+    let rates = app.admin.rates(counts, now);
+    let stats = app.broker.stats();
+    answer::json(
+        StatusCode::OK,
+        &Node {
+            version: env!("CARGO_PKG_VERSION"),
+            now: Rfc3339(clock::time_of_day()).to_string(),
+            uptime_s: now.saturating_duration_since(app.admin.started).as_secs(),
+            draining: app.drain.is_announced(),
+            sessions: stats.sessions,
+            connects_held: stats.connects_held,
+            channels: stats.channels,
+            subscriptions: stats.subscriptions,
+            queue_bytes: stats.queue_bytes,
+            queue_bytes_limit: app.config.limits.queued_bytes,
+            sessions_limit: app.config.limits.sessions,
+            rates: rates.into(),
+            totals: Totals::new(counters, app.broker.events().lost()),
+        },
+    )
+}
+
+#[derive(Serialize)]
+struct Node {
+    version: &'static str,
+    now: String,
+    uptime_s: u64,
+    draining: bool,
+    sessions: usize,
+    connects_held: usize,
+    channels: usize,
+    subscriptions: usize,
+    queue_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_bytes_limit: Option<usize>,
+    sessions_limit: usize,
+    #[serde(flatten)]
+    rates: ShownRates,
+    totals: Totals,
+}
+
+#[derive(Serialize)]
+struct ShownRates {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_per_s: Option<f64>,
+}
+
+impl From<Option<Rates>> for ShownRates {
+    fn from(rates: Option<Rates>) -> Self {
+        Self {
+            in_per_s: rates.map(|rates| rates.published),
+            out_per_s: rates.map(|rates| rates.delivered),
+        }
+    }
+}
+
+/// What was counted since the start.
+#[derive(Serialize)]
+struct Totals {
+    sessions_created: u64,
+    sessions_ended: u64,
+    sessions_slow: u64,
+    sessions_shed: u64,
+    handshakes_refused: u64,
+    published: u64,
+    publishes_refused: u64,
+    queued: u64,
+    delivered: u64,
+    dropped_oldest: u64,
+    dropped_latest: u64,
+    discarded: u64,
+    events_lost: u64,
+}
+
+impl Totals {
+    fn new(counters: &Counters, events_lost: u64) -> Self {
+        Self {
+            sessions_created: counters.sessions_created.value(),
+            sessions_ended: counters.sessions_ended.value(),
+            sessions_slow: counters.sessions_slow.value(),
+            sessions_shed: counters.sessions_shed.value(),
+            handshakes_refused: counters.handshakes_refused.value(),
+            published: counters.published.value(),
+            publishes_refused: counters.publishes_refused.value(),
+            queued: counters.queued.value(),
+            delivered: counters.delivered.value(),
+            dropped_oldest: counters.dropped_oldest.value(),
+            dropped_latest: counters.dropped_latest.value(),
+            discarded: counters.discarded.value(),
+            events_lost,
+        }
+    }
+}
+
+/// Answers `GET config`.
+pub(super) fn config(app: &App) -> Response<Body> {
+    let mut config = Config::clone(&app.config);
+    config.auth.keys = app.admin.keys.read().clone();
+    let items = config.entries().into_iter().map(|entry| Shown::new(app, entry)).collect();
+    answer::json(StatusCode::OK, &List { items, next: None })
+}
+
+/// A key of the configuration.
+#[derive(Serialize)]
+struct Shown {
+    key: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+    default: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    auto: bool,
+    doc: &'static str,
+}
+
+impl Shown {
+    fn new(app: &App, entry: ShownValue) -> Self {
+        let ShownValue { key, value, is_default, doc } = entry;
+        let auto = app.admin.auto.get().is_some_and(|auto| auto.contains(key));
+        Self {
+            key,
+            value: value.and_then(|value| serde_json::to_value(value).ok()).map(masked),
+            default: is_default || auto,
+            origin: app.admin.origins.get().and_then(|origins| origins.get(key).cloned()),
+            auto,
+            doc,
+        }
+    }
+}
+
+/// Takes out what nobody shall read: digests of secrets, headers and queries that may hold one.
+fn masked(value: Value) -> Value {
+    let Value::Array(tables) = value else { return value };
+    let mask = |mut table: Value| {
+        if let Value::Object(fields) = &mut table {
+            for (name, value) in fields {
+                match (name.as_str(), &*value) {
+                    (name, _) if SECRET.contains(&name) => *value = MASK.into(),
+                    ("url", Value::String(url)) => {
+                        if let Some((place, _)) = url.split_once('?') {
+                            *value = format!("{place}?{MASK}").into();
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        table
+    };
+    tables.into_iter().map(mask).collect()
+}
+
+/// Fields of the tables of `auth.keys` and `services`.
+const SECRET: &[&str] = &["secret_sha256", "headers"];
+const MASK: &str = "***";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_nothing_else() {
+        let tables = json!([{"id": "a", "secret_sha256": "ab", "secret_file": "a.key"},
+            {"url": "http://a/b?key=c", "headers": ["X-Key: d"]}, {"url": "http://a/b"}]);
+        let shown = json!([{"id": "a", "secret_sha256": "***", "secret_file": "a.key"},
+            {"url": "http://a/b?***", "headers": "***"}, {"url": "http://a/b"}]);
+        assert_eq!(masked(tables), shown);
+        assert_eq!(masked(json!(["a"])), json!(["a"]));
+        assert_eq!(masked(json!("45s")), json!("45s"));
+    }
+}

@@ -1,0 +1,214 @@
+//! What the admin API keeps between requests, and how it reaches the program around the broker.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::problem::Problem;
+use crate::{
+    config::{ApiKey, Config},
+    server::app::App,
+};
+
+/// See the module documentation.
+pub(in crate::server) struct State {
+    pub(super) started: Instant,
+    /// Held while somebody looks at all sessions or channels: one at a time, whatever operators do.
+    looking: Arc<Semaphore>,
+    rates: Mutex<Option<LastLook>>,
+    /// The keys in force, which a reload replaces.
+    pub(super) keys: RwLock<Vec<ApiKey>>,
+    /// Configuration keys whose value the broker chose.
+    pub(super) auto: OnceLock<HashSet<&'static str>>,
+    /// Where values of the configuration came from.
+    pub(super) origins: OnceLock<HashMap<&'static str, String>>,
+    /// Whoever reads the configuration again.
+    reloads: Mutex<Option<mpsc::Sender<ReloadCall>>>,
+    /// Cancelled when an operator wants the broker to stop.
+    pub(super) stop: CancellationToken,
+}
+
+/// What the counters said when somebody last asked.
+struct LastLook {
+    at: Instant,
+    counts: Counts,
+    rates: Option<Rates>,
+}
+
+/// Messages published and delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) published: u64,
+    pub(super) delivered: u64,
+}
+
+/// Both per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rates {
+    pub(super) published: f64,
+    pub(super) delivered: f64,
+}
+
+/// An operator's wish that the configuration be read again. Dropped unanswered, it is refused.
+#[derive(Debug)]
+pub struct ReloadCall(oneshot::Sender<Result<Reloaded, Vec<String>>>);
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Keys whose values are in force now.
+    pub reloaded: Vec<String>,
+    /// Keys that differ and need a restart.
+    pub restart: Vec<String>,
+}
+
+impl ReloadCall {
+    /// Tells the operator what came of it: what changed, or the mistakes.
+    pub fn answer(self, outcome: Result<Reloaded, Vec<String>>) {
+        // An operator who has left does not want to know.
+        let _ = self.0.send(outcome);
+    }
+}
+
+impl State {
+    pub(in crate::server) fn new(config: &Config, now: Instant) -> Self {
+        Self {
+            started: now,
+            looking: Arc::new(Semaphore::new(1)),
+            rates: Mutex::new(None),
+            keys: RwLock::new(config.auth.keys.clone()),
+            auto: OnceLock::new(),
+            origins: OnceLock::new(),
+            reloads: Mutex::new(None),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Says what the broker chose: where the configuration in force is not the one that was given.
+    pub(in crate::server) fn tell_auto(&self, written: &Config, effective: &Config) {
+        let pairs = written.entries().into_iter().zip(effective.entries());
+        let auto = pairs.filter(|(written, effective)| written.value != effective.value);
+        let _ = self.auto.set(auto.map(|(written, _)| written.key).collect());
+    }
+
+    /// Says where values of the configuration came from, by their keys; the first word stays.
+    pub(in crate::server) fn set_origins(&self, origins: HashMap<&'static str, String>) {
+        let _ = self.origins.set(origins);
+    }
+
+    pub(in crate::server) fn replace_keys(&self, keys: &[ApiKey]) {
+        *self.keys.write() = keys.to_vec();
+    }
+
+    /// Waits until an operator wants the broker to stop.
+    pub(in crate::server) async fn stops(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// The calls to read the configuration again; they go to the newest receiver.
+    pub(in crate::server) fn reload_calls(&self) -> mpsc::Receiver<ReloadCall> {
+        let (sender, receiver) = mpsc::channel(1);
+        *self.reloads.lock() = Some(sender);
+        receiver
+    }
+
+    /// Has the configuration read again.
+    pub(super) async fn reload(&self) -> Result<Reloaded, Problem> {
+        let nobody = || {
+            let text = "this broker runs inside another program, which reads no configuration";
+            Problem::ReloadRefused(vec![text.into()])
+        };
+        let sender = self.reloads.lock().clone().ok_or_else(nobody)?;
+        let (reply, answer) = oneshot::channel();
+        sender.send(ReloadCall(reply)).await.map_err(|_| nobody())?;
+        answer.await.map_err(|_| nobody())?.map_err(Problem::ReloadRefused)
+    }
+
+    /// Rates since the last question at least [`RATE_TIME`] ago; of a shorter time the ones before.
+    pub(super) fn rates(&self, counts: Counts, now: Instant) -> Option<Rates> {
+        let mut last = self.rates.lock();
+        let rates = match &*last {
+            Some(known) => {
+                let elapsed = now.saturating_duration_since(known.at);
+                if elapsed < RATE_TIME {
+                    return known.rates;
+                }
+                // Over a longer time it would be no word about now.
+                (elapsed < RATE_TIME_MAX).then(|| known.counts.rates(counts, elapsed))
+            }
+            None => None,
+        };
+        *last = Some(LastLook { at: now, counts, rates });
+        rates
+    }
+}
+
+impl Counts {
+    /// Per second, until `later`.
+    pub(super) fn rates(self, later: Self, elapsed: Duration) -> Rates {
+        let rate = |before: u64, after: u64| {
+            let per_second = after.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(0.001);
+            (per_second * 10.0).round() / 10.0
+        };
+        Rates {
+            published: rate(self.published, later.published),
+            delivered: rate(self.delivered, later.delivered),
+        }
+    }
+}
+
+/// Looks at much of the broker, beside the threads that serve clients.
+///
+/// # Errors
+/// [`Problem::Draining`] at the very end of the process.
+pub(super) async fn look<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = Arc::clone(&app.admin.looking).acquire_owned().await;
+    let app = Arc::clone(app);
+    let looking = spawn_blocking(move || {
+        // Moved here: a client that leaves must not let in the next one while its own work goes on.
+        let _turn = turn;
+        work(&app)
+    });
+    looking.await.map_err(|_| Problem::Draining)
+}
+
+/// Time between the two looks of a rate.
+pub(super) const RATE_TIME: Duration = Duration::from_secs(1);
+const RATE_TIME_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::clock;
+
+    #[test]
+    fn rates_are_those_since_the_last_question_a_second_ago() {
+        let config = Config::default();
+        let start = clock::now();
+        let state = State::new(&config, start);
+        let counts = |published| Counts { published, delivered: published * 2 };
+        let at = |millis| start + Duration::from_millis(millis);
+        assert_eq!(state.rates(counts(0), at(0)), None);
+        assert_eq!(state.rates(counts(10), at(900)), None);
+        let rates = state.rates(counts(30), at(2_000)).unwrap();
+        assert_eq!((rates.published, rates.delivered), (15.0, 30.0));
+        assert_eq!(
+            state.rates(counts(99), at(2_500)),
+            Some(rates),
+            "nobody else's look shortens it"
+        );
+        assert_eq!(state.rates(counts(99), at(70_000)), None, "too long ago");
+    }
+}
