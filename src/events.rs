@@ -199,6 +199,29 @@ impl Events {
         self.lost.fetch_add(lost, Ordering::Relaxed);
     }
 
+    /// Whether somebody would get this event by itself, so that it is worth finding out all about it.
+    /// Otherwise it has been counted, as one of those that come too fast, and is not to be told.
+    ///
+    /// For publishes: what a monitor at its pace costs a publisher is this look.
+    #[must_use]
+    pub fn heeds(&self, glance: &Glance<'_>) -> bool {
+        if !self.wants(glance.kind) {
+            return false;
+        }
+        let mut state = self.state.lock();
+        if state.listeners.iter().any(|listener| listener.heeds(glance)) {
+            return true;
+        }
+        state.seq += 1;
+        let seq = state.seq;
+        self.count(glance.kind, 1);
+        for listener in &mut state.listeners {
+            // It only counts: nobody has leave for one more.
+            let _: bool = listener.ask(glance, seq);
+        }
+        false
+    }
+
     /// The newest events of a session, or of all, newest last. Publishes are not kept, refused ones are.
     #[must_use]
     pub fn recent(&self, sid: Option<Sid>, count_max: usize) -> Vec<Arc<Event>> {

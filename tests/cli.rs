@@ -332,6 +332,18 @@ fn post(banner: &str, line: &str, path: &str, key: &str) -> String {
 }
 
 #[test]
+fn dev_is_for_loopback_only() {
+    let folder = Folder::new("dev");
+    for listener in ["server.listen=0.0.0.0:0", "transports.socket.listen=0.0.0.0:0"] {
+        let command = ["serve", "--dev", "--set", "auth.anonymous=true", "--set", listener];
+        folder.run(&command).assert_refused(
+            2,
+            "bayeuxd: --dev lets everybody see everybody, so it is for loopback listeners only\n",
+        );
+    }
+}
+
+#[test]
 fn a_generated_key_is_a_secret_and_the_lines_of_a_configuration() {
     let folder = Folder::new("key_gen");
     let generate = ["key", "gen", "--id", "orders", "--role", "publish", "--channels", "/a/**,/b"];

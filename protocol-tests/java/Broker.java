@@ -22,12 +22,14 @@ final class Broker implements AutoCloseable {
     private static final Pattern BANNER = Pattern.compile("(?m)^bayeux\\s.*?http://[^\\s/:]+:(\\d+).*\n");
 
     private final Map<String, String> settings;
+    private final List<String> arguments;
     private Path output;
     private Process process;
     private int port;
 
-    Broker(Map<String, String> settings) throws Exception {
+    Broker(Map<String, String> settings, String... arguments) throws Exception {
         this.settings = settings;
+        this.arguments = List.of(arguments);
         start();
     }
 
@@ -36,6 +38,7 @@ final class Broker implements AutoCloseable {
         List<String> command = new ArrayList<>(List.of(
             System.getenv("BAYEUXD"), "serve", "--listen", "127.0.0.1:" + port, "--admin", "127.0.0.1:0"));
         settings.forEach((key, value) -> command.addAll(List.of("--set", key + "=" + value)));
+        command.addAll(arguments);
         // A file, because Java closes the pipes of a process that it ends, and with them what comes last.
         output = Files.createTempFile("bayeuxd", ".log");
         output.toFile().deleteOnExit();

@@ -72,6 +72,21 @@ impl Broker {
         self.events.tell(&glance, about.error, || (session.subject(), make()));
     }
 
+    /// Whether a publish is to be told when it is done, because somebody would get it by itself.
+    #[must_use]
+    pub fn heeds_publish(&self, session: Option<&Session>, channel: &ChannelName) -> bool {
+        if !self.events.wants(EventType::Publish) {
+            return false;
+        }
+        let within = |pattern: &ChannelName| {
+            session.is_some_and(|session| session.subscribes_within(pattern))
+        };
+        let sid = session.and_then(Session::sid);
+        let kind = EventType::Publish;
+        let channel = Some(channel.as_str());
+        self.events.heeds(&Glance { sid, channel, subscribes: &within, ..Glance::of(kind) })
+    }
+
     /// Tells of the end of a session, whose subscriptions are taken from it already.
     pub(super) fn tell_end(&self, session: &Session, subscriptions: &[Subscription], what: What) {
         if session.sid().is_none() {

@@ -50,6 +50,12 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
         }
     }
     let _ = writeln!(out, "{}", who_may_connect(config));
+    if config.monitor.everybody {
+        let _ = writeln!(
+            out,
+            "--dev: every session may subscribe to /meta/monitor/** and see all others"
+        );
+    }
     if let (Some(near), Some(path)) = (near, config.server.paths.first()) {
         let _ =
             writeln!(out, "next: cometd.configure({{url: \"http://{near}{path}\"}}) in your page");
@@ -153,6 +159,9 @@ mod tests {
         assert!(text.contains("anonymous: whoever"), "{text}");
         assert!(text.contains("same origin"), "{text}");
         assert!(text.contains("\"http://127.0.0.1:80/cometd\""), "{text}");
+        assert!(!text.contains("--dev"), "{text}");
+        config.monitor.everybody = true;
+        assert!(of(&config).contains("--dev: every session may subscribe"));
         config.server.allowed_origins = vec!["https://a.example".into()];
         let text = of(&config);
         assert!(text.contains("pages of https://a.example may connect"), "{text}");

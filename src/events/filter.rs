@@ -64,6 +64,11 @@ impl Filter {
             return true;
         }
         let thinned = matches!(glance.kind, EventType::Publish | EventType::Connect);
+        self.covers(glance) && (!thinned || self.sample >= 1.0 || share_of(seq) < self.sample)
+    }
+
+    /// Whether the event gets through but for its luck in a sample.
+    pub(super) fn covers(&self, glance: &Glance<'_>) -> bool {
         self.types.has(glance.kind)
             && (self.polls || !glance.poll)
             && self.sid.is_none_or(|sid| glance.sid == Some(sid))
@@ -71,7 +76,6 @@ impl Filter {
                 (Some(pattern), Some(channel)) => pattern.covers(channel),
                 _ => true,
             }
-            && (!thinned || self.sample >= 1.0 || share_of(seq) < self.sample)
     }
 }
 

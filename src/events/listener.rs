@@ -67,6 +67,12 @@ impl Listener {
         self.admitted != 0
     }
 
+    /// Whether it might take such an event now; a sample is not drawn yet.
+    pub(super) fn heeds(&self, glance: &Glance<'_>) -> bool {
+        let covers = |it: &Interest| it.types.has(glance.kind) && it.filter.covers(glance);
+        self.queue.has_leave() && self.rights.allow(glance) && self.interests.iter().any(covers)
+    }
+
     /// Takes the event that it was asked about; returns how many older ones had to go.
     pub(super) fn accept(&mut self, event: &Arc<Event>) -> u64 {
         match std::mem::take(&mut self.admitted) {

@@ -70,6 +70,11 @@ impl Queue {
         self.ring.is_empty() && self.lost.is_none()
     }
 
+    /// Whether one more event would get leave.
+    pub(super) const fn has_leave(&self) -> bool {
+        self.tokens >= TOKEN
+    }
+
     /// Asks for leave to push one more event; without it the event is only counted.
     pub(super) fn admit(&mut self, kind: EventType, seq: u64, places: u8) -> bool {
         if self.tokens >= TOKEN {

@@ -191,3 +191,26 @@ fn the_configuration_knows_every_type() {
     let words: Vec<&str> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
     assert_eq!(crate::config::EVENT_TYPES.as_slice(), words);
 }
+
+#[test]
+fn what_nobody_would_get_by_itself_is_only_counted() {
+    let events = events(|config| (config.burst, config.events_per_second) = (1, 10));
+    let publish = Glance { channel: Some("/a"), ..Glance::of(EventType::Publish) };
+    assert!(!events.heeds(&publish), "nobody wants it at all");
+    let channel = Some(name("/b"));
+    let other = events.tap(Rights::all(), Filter { channel, ..Filter::default() }).unwrap();
+    assert!(!events.heeds(&publish), "nobody wants this one");
+    let tap = events.tap(Rights::all(), Filter::default()).unwrap();
+    assert!(events.heeds(&publish));
+    events.emit(&publish, error);
+    assert!(!events.heeds(&publish), "it has had its one");
+    let begun = crate::server::clock::now();
+    events.pulse(begun).fire();
+    events.pulse(begun + MERGE).fire();
+    let told: Vec<What> = tap.take(9).iter().map(|event| event.what.clone()).collect();
+    let merged = What::Merged { of: EventType::Publish, count: 1, first_seq: 3 };
+    assert_eq!(told, [error().1, merged]);
+    assert!(events.heeds(&publish), "100 ms later it may have another");
+    assert!(other.take(9).is_empty());
+    assert_eq!(events.told(EventType::Publish), 3);
+}

@@ -70,7 +70,13 @@ pub(super) fn switched(app: &App, session: &Session, from: Transport, to: Transp
 pub(super) fn subscribed(app: &App, session: &Session, subscribe: bool, name: &ChannelName) {
     let (kind, make) = subscription(subscribe);
     let channel = name.as_str();
-    debug!(event = kind.as_str(), ok = true, sid = session.sid().map(display), channel);
+    let sid = session.sid().map(display);
+    if app.broker.is_monitoring(name) {
+        // Who sees others is worth a line (monitoring.md 6).
+        info!(event = kind.as_str(), ok = true, sid, channel);
+    } else {
+        debug!(event = kind.as_str(), ok = true, sid, channel);
+    }
     let total = app.broker.subscriptions(session);
     app.broker.tell(session, About::of(kind).on(channel), || {
         make(Subscribed { channel: name.to_shared(), pattern: name.is_pattern(), total })

@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use crate::{
     bayeux::{ChannelName, Refusal},
     broker::{Broker, Delivery, Payload, Progress, Published, Reach, Session, Wakes},
-    events::{EventType, Via},
+    events::Via,
     server::{app::App, clock, report},
 };
 
@@ -27,7 +27,7 @@ pub(in crate::server) async fn publish(
     wakes: &mut Wakes,
 ) -> Result<(), Refusal> {
     let now = clock::now();
-    if !app.broker.events().wants(EventType::Publish) {
+    if !app.broker.heeds_publish(publisher, channel) {
         let published = stamped(app, payload, |payload| {
             Broker::publish(&app.broker, publisher, channel, payload, now)
         })?;

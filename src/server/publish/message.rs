@@ -157,6 +157,9 @@ impl Publisher {
     /// Tells listeners of a message that is in every queue.
     fn tell(&self, message: &Checked<'_, '_>, reach: &Reach) {
         let (app, payload) = (&self.caller.app, message.payload());
+        if !app.broker.heeds_publish(None, &message.channel) {
+            return;
+        }
         report::published(app, None, &message.channel, &payload, Via::Http, reach.sessions());
     }
 

@@ -1,0 +1,51 @@
+// CometD's Java client monitors. Over WebSocket it takes every message below /meta for a reply, so it uses
+// the second feed.
+
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
+
+/** Checks with a broker that lets every session monitor. */
+final class Monitoring {
+    private static final List<String> LIFE =
+        List.of("handshake", "connect", "subscribe", "unsubscribe", "disconnect");
+
+    private final String transport;
+
+    Monitoring(String transport) {
+        this.transport = transport;
+    }
+
+    Stream<Check> checks() {
+        return Stream.of(new Check("a monitor of /monitor/** sees a life in order, and its own messages still flow", () -> {
+            try (Broker broker = new Broker(Broker.SHORT, "--dev");
+                Client monitor = new Client(transport, broker.port());
+                Client client = new Client(transport, broker.port())) {
+                monitor.open();
+                List<Object> events = monitor.subscribe("/monitor/**");
+                String channel = Check.channel();
+                List<Object> inbox = monitor.subscribe(channel);
+                client.open();
+                client.subscribe(channel + "/life");
+                for (long n = 0; n < 50; n++) Check.that(client.publish(channel, n).isSuccessful(), n);
+                client.bayeux.getChannel(channel + "/life").unsubscribe();
+                Client.answer("a reply to disconnect", client.bayeux::disconnect);
+                Client.await("the end of the client", () -> told(events, channel + "/life").contains("disconnect"));
+                Check.equal(told(events, channel + "/life"), LIFE);
+                Client.await("50 messages", () -> inbox.size() >= 50);
+                Check.equal(inbox.size(), 50);
+                Check.equal(monitor.count("/meta/handshake"), 1L);
+            }
+        }));
+    }
+
+    /** What happened to the session that subscribed to `channel`, publishes left out. */
+    private static List<String> told(List<Object> events, String channel) {
+        List<Map<?, ?>> all = List.copyOf(events).stream().<Map<?, ?>>map(event -> (Map<?, ?>) event).toList();
+        Object sid = all.stream().filter(event -> channel.equals(event.get("channel"))).findFirst()
+            .map(event -> (Object) event.get("sid")).orElse("nobody");
+        return all.stream().filter(event -> Objects.equals(sid, event.get("sid")))
+            .map(event -> (String) event.get("type")).filter(type -> !type.equals("publish")).toList();
+    }
+}
