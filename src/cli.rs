@@ -10,7 +10,8 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 mod banner;
 mod bench;
@@ -18,10 +19,16 @@ mod check;
 mod key;
 mod load;
 mod local_keys;
+mod operate;
+mod publish;
 mod reload;
+mod remote;
 mod serve;
 mod signals;
+mod subscribe;
 mod supervisor;
+mod table;
+mod tail;
 
 /// A stand-alone Bayeux (CometD) publish/subscribe broker.
 ///
@@ -48,6 +55,33 @@ enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Publish a message, and say how many sessions it reached.
+    Pub(publish::Options),
+    /// Subscribe to channels and print what is published.
+    Sub(subscribe::Options),
+    /// Show who connects, subscribes and leaves, as it happens.
+    Tail(tail::Options),
+    /// Show what one session did lately and does now.
+    Trace(tail::Trace),
+    /// List sessions.
+    Sessions(operate::Sessions),
+    /// Show one session.
+    Session(operate::Session),
+    /// End a session.
+    Kick(operate::Kick),
+    /// List channels.
+    Channels(operate::Channels),
+    /// Show one channel.
+    Channel(operate::Channel),
+    /// Begin the graceful stop of a broker, as SIGTERM does.
+    Drain(operate::Common),
+    /// Have a broker read its configuration again, as SIGHUP does.
+    Reload(operate::Common),
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
     /// Print the version.
     Version {
         /// As a JSON object.
@@ -81,11 +115,13 @@ enum Failure {
     Configuration(Vec<String>),
     /// 4: no server where one should be.
     Unreachable(String),
+    /// 5: a server that wants another key.
+    Denied(String),
 }
 
 /// Runs the command that the arguments ask for.
 ///
-/// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration, 4 server unreachable.
+/// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration, 4 server unreachable, 5 denied.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // The soft limit that shells give, often 1024, is for programs that use select(2). A system that
@@ -101,6 +137,23 @@ pub(crate) fn run() -> ExitCode {
         }
         Some(Command::Bench(command)) => bench::run(command),
         Some(Command::Key(KeyCommand::Gen(options))) => key::generate(&options),
+        Some(Command::Pub(options)) => publish::run(&options),
+        Some(Command::Sub(options)) => subscribe::run(&options),
+        Some(Command::Tail(options)) => tail::tail(&options),
+        Some(Command::Trace(options)) => tail::trace(&options),
+        Some(Command::Sessions(options)) => operate::sessions(&options),
+        Some(Command::Session(options)) => operate::session(&options),
+        Some(Command::Kick(options)) => operate::kick(&options),
+        Some(Command::Channels(options)) => operate::channels(&options),
+        Some(Command::Channel(options)) => operate::channel(&options),
+        Some(Command::Drain(options)) => operate::drain(&options),
+        Some(Command::Reload(options)) => operate::reload(&options),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "bayeuxd", &mut script);
+            print(String::from_utf8_lossy(&script));
+            Ok(())
+        }
         Some(Command::Version { json }) => {
             print(version(json));
             Ok(())
@@ -129,6 +182,10 @@ fn report(failure: &Failure) -> ExitCode {
         Failure::Unreachable(line) => {
             complain(line);
             ExitCode::from(4)
+        }
+        Failure::Denied(line) => {
+            complain(line);
+            ExitCode::from(5)
         }
     }
 }

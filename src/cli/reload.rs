@@ -45,9 +45,10 @@ pub(super) fn reload(
 pub(super) fn report(failure: &Failure) -> Vec<String> {
     let lines = match failure {
         Failure::Configuration(lines) => lines.as_slice(),
-        Failure::Failed(line) | Failure::Usage(line) | Failure::Unreachable(line) => {
-            std::slice::from_ref(line)
-        }
+        Failure::Failed(line)
+        | Failure::Usage(line)
+        | Failure::Unreachable(line)
+        | Failure::Denied(line) => std::slice::from_ref(line),
     };
     for line in lines {
         error!(event = "node", "not reloaded: {line}");

@@ -2,63 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod commands;
+mod process;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixDatagram,
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
 };
 
-/// A folder of its own for each test, so that no bayeuxd.toml of somebody else is found.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn with(self, file: &str, text: &str) -> Self {
-        fs::write(self.0.join(file), text).unwrap();
-        self
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bayeuxd"));
-        command.args(arguments).current_dir(&self.0).env_clear().stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Outcome {
-        Outcome::of(self.command(arguments).output().unwrap())
-    }
-}
-
-#[derive(Debug, PartialEq)]
-struct Outcome {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Outcome {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    #[track_caller]
-    fn assert_refused(&self, code: i32, err: &str) {
-        assert_eq!((self.code, self.err.as_str()), (Some(code), err), "{self:?}");
-    }
-}
+use self::process::{Broker, Folder, Outcome};
 
 #[test]
 fn an_unknown_key_is_a_configuration_error_with_a_guess() {
@@ -218,65 +172,6 @@ fn a_missing_secret_is_a_configuration_error_that_names_it() {
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
     assert!(outcome.err.contains("secret_file"), "{outcome:?}");
     assert!(outcome.err.contains("none.key"), "{outcome:?}");
-}
-
-/// A broker that is ended with its test.
-struct Broker(Child);
-
-impl Broker {
-    /// Starts on free ports and returns with the banner.
-    fn start(folder: &Folder, arguments: &[&str]) -> (Self, String) {
-        Self::start_with(folder, arguments, &[])
-    }
-
-    fn start_with(
-        folder: &Folder,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> (Self, String) {
-        let admin = if arguments.contains(&"--admin") { vec![] } else { vec!["--admin", ""] };
-        let mut all = ["--listen", "127.0.0.1:0"].into_iter().chain(admin).collect::<Vec<_>>();
-        all.extend(arguments);
-        let mut command = folder.command(&all);
-        command.envs(variables.iter().copied());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut broker = Self(child);
-        let mut banner = String::new();
-        let mut out = BufReader::new(broker.0.stdout.as_mut().unwrap());
-        while !banner.contains("\nnext: ") {
-            assert!(out.read_line(&mut banner).unwrap() > 0, "the banner ends early: {banner}");
-        }
-        (broker, banner)
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-
-    /// The log up to the first line that has `text` in it.
-    fn log_until(&mut self, text: &str) -> String {
-        let mut log = String::new();
-        let mut err = BufReader::new(self.0.stderr.as_mut().unwrap());
-        while !log.contains(text) {
-            assert!(err.read_line(&mut log).unwrap() > 0, "the log ends early: {log}");
-        }
-        log
-    }
-
-    fn wait(mut self) -> Outcome {
-        let (mut out, mut err) = (String::new(), String::new());
-        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        Outcome { code: self.0.wait().unwrap().code(), out, err }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -1,0 +1,301 @@
+//! Requests to a broker that runs, for the commands that ask it something.
+//!
+//! Plain HTTP/1.1, one connection a request. The key comes from `--key-file`, from `BAYEUXD_KEY`, or
+//! from the file in which a broker of the same user keeps the one that it made.
+//! Source: operations.md 3, 6.
+
+mod key;
+
+use std::{env, future::Future, io::IsTerminal as _, io::stdout, path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode, Uri,
+    body::Incoming,
+    client::conn::http1,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT},
+};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{net::TcpStream, runtime::Builder, time::timeout};
+
+use super::Failure;
+
+/// Where clients connect, for `pub` and `sub`.
+#[derive(Debug, Args)]
+pub(super) struct MainServer {
+    /// The broker; also by BAYEUXD_URL. Default: http://127.0.0.1:8080
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// File with the API key; also the key itself by BAYEUXD_KEY.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// Where operators look.
+#[derive(Debug, Args)]
+pub(super) struct AdminServer {
+    /// The broker's operators' listener; also by BAYEUXD_ADMIN_URL. Default: http://127.0.0.1:8081
+    #[arg(long, value_name = "URL")]
+    admin_url: Option<String>,
+    /// File with a key of the role admin; also the key itself by BAYEUXD_KEY.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// A broker to ask.
+#[derive(Debug)]
+pub(super) struct Remote {
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    authorization: Option<HeaderValue>,
+    /// The flag by which another broker is named, for error texts.
+    flag: &'static str,
+}
+
+impl MainServer {
+    /// The broker that was named, with a publish key if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A URL or key that cannot be used.
+    pub(super) fn remote(&self) -> Result<Remote, Failure> {
+        let url = self.url.clone().or_else(|| env::var("BAYEUXD_URL").ok());
+        let key = key::find("publish", self.key_file.as_deref())?;
+        Remote::new(url.as_deref().unwrap_or("http://127.0.0.1:8080"), key.as_ref(), "--url")
+    }
+}
+
+impl AdminServer {
+    /// The broker that was named, with an admin key if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A URL or key that cannot be used.
+    pub(super) fn remote(&self) -> Result<Remote, Failure> {
+        let url = self.admin_url.clone().or_else(|| env::var("BAYEUXD_ADMIN_URL").ok());
+        let key = key::find("admin", self.key_file.as_deref())?;
+        Remote::new(url.as_deref().unwrap_or("http://127.0.0.1:8081"), key.as_ref(), "--admin-url")
+    }
+}
+
+impl Remote {
+    fn new(
+        url: &str,
+        key: Option<&bayeuxd::auth::Secret>,
+        flag: &'static str,
+    ) -> Result<Self, Failure> {
+        let bad = || {
+            let reason = "expected http://HOST:PORT (TLS is the proxy's part)";
+            Failure::Usage(format!("{flag} {url}: {reason}"))
+        };
+        let uri: Uri = url.parse().map_err(|_| bad())?;
+        let authority = uri.authority().ok_or_else(bad)?;
+        if uri.scheme_str() != Some("http") || authority.as_str().contains('@') {
+            return Err(bad());
+        }
+        let bearer = |key: &bayeuxd::auth::Secret| {
+            let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+            value.map_err(|_| Failure::Usage("the key does not fit into a header".to_owned()))
+        };
+        Ok(Self {
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| bad())?,
+            authorization: key.map(bearer).transpose()?,
+            flag,
+        })
+    }
+
+    /// Sends a request and waits for the head of the response, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens there, or what does speaks no HTTP.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        target: &str,
+        body: String,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Response<Incoming>, Failure> {
+        let unreachable = |what: &str, error: &dyn std::fmt::Display| {
+            let (at, flag) = (format!("{}:{}", self.host, self.port), self.flag);
+            Failure::Unreachable(format!(
+                "{at} {what}: {error}; is the broker running, and there? ({flag})"
+            ))
+        };
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .map_err(|error| unreachable("does not answer", &error))?
+            .map_err(|error| unreachable("cannot be reached", &error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| unreachable("speaks no HTTP", &error))?;
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, &self.authority)
+            .header(USER_AGENT, concat!("bayeuxd/", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json");
+        for &(name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| Failure::Usage(format!("{target}: {error}")))?;
+        sender.send_request(request).await.map_err(|error| unreachable("broke off", &error))
+    }
+
+    /// Sends a request and reads the JSON answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`]; the broker refuses, with its words.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        body: String,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Value, Failure> {
+        let response = self.send(method, target, body, headers).await?;
+        if response.status().is_success() {
+            read(response).await
+        } else {
+            Err(self.refusal(response).await)
+        }
+    }
+
+    /// What a response other than a success means.
+    pub(super) async fn refusal(&self, response: Response<Incoming>) -> Failure {
+        let status = response.status();
+        match read(response).await {
+            Ok(answer) => refused(status, &answer),
+            // Not in our form: another program, the other listener, or an older broker.
+            Err(_) => {
+                let flag = self.flag;
+                Failure::Failed(format!(
+                    "the answer is {status}; is this the right listener? ({flag})"
+                ))
+            }
+        }
+    }
+
+    /// Reads the answer to a GET.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::ask`].
+    pub(super) async fn get(&self, target: &str) -> Result<Value, Failure> {
+        self.ask(Method::GET, target, String::new(), &[]).await
+    }
+
+    /// Posts JSON and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::ask`].
+    pub(super) async fn post(&self, target: &str, body: String) -> Result<Value, Failure> {
+        self.ask(Method::POST, target, body, &[]).await
+    }
+}
+
+/// Reads the JSON body of a response.
+///
+/// # Errors
+///
+/// It breaks off, is too large or no JSON.
+async fn read(response: Response<Incoming>) -> Result<Value, Failure> {
+    let status = response.status();
+    let odd = |error: &dyn std::fmt::Display| {
+        Failure::Failed(format!("the answer ({status}) is not a broker's: {error}"))
+    };
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let bytes = body.map_err(|error| odd(&error))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| odd(&error))
+}
+
+/// What a refusal means for the exit code, in the broker's own words.
+fn refused(status: StatusCode, answer: &Value) -> Failure {
+    let error = answer.get("error").unwrap_or(answer);
+    let message = error.get("message").and_then(Value::as_str).unwrap_or("no reason given");
+    let mut line = format!("refused ({}): {}", status.as_u16(), clean(message));
+    let problems = error.get("problems").and_then(Value::as_array);
+    for problem in problems.into_iter().flatten().filter_map(Value::as_str) {
+        line.push_str("\n  ");
+        line.push_str(&clean(problem));
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            Failure::Denied(format!("{line}; give --key-file or BAYEUXD_KEY"))
+        }
+        StatusCode::FORBIDDEN => Failure::Denied(line),
+        _ => Failure::Failed(line),
+    }
+}
+
+/// Runs a command that waits.
+///
+/// # Errors
+///
+/// Those of the command, or a system without event loop.
+pub(super) fn wait<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Failed(error.to_string()))?.block_on(command)
+}
+
+/// Text of others, fit for a terminal: no control characters.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Whether to colour what goes to standard output.
+pub(super) fn colour() -> bool {
+    stdout().is_terminal() && env::var_os("NO_COLOR").is_none()
+}
+
+/// One segment of a path or one value of a query.
+pub(super) fn encode(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest answer that is read: 1,000 sessions are well below.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_host_and_port_only_by_http() {
+        let remote = Remote::new("http://[::1]:8081/x", None, "--url").unwrap();
+        assert_eq!((remote.host.as_str(), remote.port), ("::1", 8081));
+        for url in ["https://a", "a:80", "http://u:p@a", "http://", ""] {
+            assert!(matches!(Remote::new(url, None, "--url"), Err(Failure::Usage(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        assert_eq!(clean("a\u{1b}[31m\u{9b}\n"), "a\u{fffd}[31m\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn refusals_have_the_exit_code_of_their_status() {
+        let answer: Value = serde_json::from_str(r#"{"error":{"message":"no"}}"#).unwrap();
+        let of = |status| refused(status, &answer);
+        assert!(matches!(of(StatusCode::UNAUTHORIZED), Failure::Denied(_)));
+        assert!(matches!(of(StatusCode::FORBIDDEN), Failure::Denied(_)));
+        assert!(matches!(of(StatusCode::CONFLICT), Failure::Failed(_)));
+    }
+}

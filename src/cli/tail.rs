@@ -1,0 +1,199 @@
+//! `bayeuxd tail` and `bayeuxd trace`: what happens in a broker, as it happens.
+
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::BodyExt as _;
+use hyper::Method;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{
+    Failure, print,
+    remote::{AdminServer, Remote, clean, colour, encode, wait},
+};
+
+/// Arguments of `tail`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Only these types, like handshake,disconnect. Default: all but publish.
+    #[arg(long, value_delimiter = ',', value_name = "TYPE")]
+    types: Vec<String>,
+    /// Only events about channels within this pattern.
+    #[arg(long, value_name = "PATTERN")]
+    channel: Option<String>,
+    /// Only events of this session.
+    #[arg(long, value_name = "SID")]
+    sid: Option<String>,
+    /// Show what is published too; needs monitor.payloads.
+    #[arg(long)]
+    payloads: bool,
+    #[command(flatten)]
+    server: AdminServer,
+    /// Print events as they are, one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    /// The session's name in lists and logs: 12 hex digits.
+    sid: String,
+    /// How long to look.
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = seconds)]
+    time: Duration,
+    #[command(flatten)]
+    server: AdminServer,
+    /// Print events as they are, one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err("expected a time like 60s, 5m or 1h".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a time like 60s, 5m or 1h")?;
+    Ok(Duration::from_secs(number.saturating_mul(factor)))
+}
+
+/// Shows events until the broker stops.
+///
+/// # Errors
+///
+/// Whatever the broker refuses, or a feed that breaks off.
+pub(super) fn tail(options: &Options) -> Result<(), Failure> {
+    let mut query = String::from("recent=0");
+    if !options.types.is_empty() {
+        query += &format!("&types={}", encode(&options.types.join(",")));
+    }
+    for (name, value) in [("channel", &options.channel), ("sid", &options.sid)] {
+        if let Some(value) = value {
+            query += &format!("&{name}={}", encode(value));
+        }
+    }
+    if options.payloads {
+        query += "&payloads=true";
+    }
+    let remote = options.server.remote()?;
+    wait(follow(&remote, &query, options.json))
+}
+
+/// Shows what a session did lately and what it does now, polls included.
+///
+/// # Errors
+///
+/// See [`tail`].
+pub(super) fn trace(options: &Trace) -> Result<(), Failure> {
+    let query = format!("sid={}&recent=50&polls=true", encode(&options.sid));
+    let remote = options.server.remote()?;
+    // Time that is up is the end that was asked for.
+    wait(async {
+        timeout(options.time, follow(&remote, &query, options.json)).await.unwrap_or(Ok(()))
+    })
+}
+
+async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure> {
+    let target = format!("/admin/v1/events?{query}");
+    let response = remote.send(Method::GET, &target, String::new(), &[]).await?;
+    if !response.status().is_success() {
+        return Err(remote.refusal(response).await);
+    }
+    let mut body = response.into_body();
+    let mut pending = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| Failure::Failed(format!("the feed broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        pending.extend_from_slice(&data);
+        while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
+            let rest = pending.split_off(end + 1);
+            let text = std::mem::replace(&mut pending, rest);
+            show(&text, json);
+        }
+        if pending.len() > LINE_BYTES_MAX {
+            return Err(Failure::Failed("the feed has a line without end".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn show(text: &[u8], json: bool) {
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim();
+    if text.is_empty() {
+        return;
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(event) if !json => print(format_args!("{}\n", line(&event))),
+        _ => print(format_args!("{text}\n")),
+    }
+}
+
+/// One event as a line for people: time, type, outcome, then what is worth most.
+pub(super) fn line(event: &Value) -> String {
+    let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
+    let time = text("ts").get(11..23).unwrap_or_default();
+    let outcome = match event.get("ok").and_then(Value::as_bool) {
+        Some(true) => "ok",
+        Some(false) => "REFUSED",
+        None => "",
+    };
+    let (kind, outcome) = (clean(text("type")), paint(outcome));
+    let mut line = format!("{time} {kind:<11} {outcome:<3}");
+    let first = FIRST.iter().filter_map(|&name| Some((name, event.get(name)?)));
+    let fields = event.as_object().into_iter().flatten();
+    let rest = fields
+        .map(|(name, value)| (name.as_str(), value))
+        .filter(|(name, _)| !FIRST.contains(name) && !SHOWN.contains(name));
+    for (name, value) in first.chain(rest) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = if value.contains(' ') { format!("{value:?}") } else { clean(&value) };
+        line += &format!(" {name}={value}");
+    }
+    line
+}
+
+fn paint(outcome: &str) -> String {
+    match (outcome, colour()) {
+        ("REFUSED", true) => format!("\u{1b}[31m{outcome}\u{1b}[0m"),
+        _ => outcome.to_owned(),
+    }
+}
+
+/// Fields in the order in which people look for them.
+const FIRST: [&str; 6] = ["sid", "transport", "channel", "cause", "kind", "error"];
+/// Fields that the line says in its own way, or that are of no use there.
+const SHOWN: [&str; 5] = ["v", "type", "ts", "ok", "seq"];
+/// Longest event; payloads have the size of a message at most.
+const LINE_BYTES_MAX: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_harmless_line() {
+        let event: Value = serde_json::from_str(
+            r#"{"v":1,"type":"subscribe","seq":7,"ts":"2026-01-05T10:00:00.123Z","sid":"9c1f02ab77d0",
+                "ok":false,"error":"403:x:subscribe_denied","channel":"/a\u001b[2J","total":4,"ua":"A B"}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            line(&event),
+            "10:00:00.123 subscribe   REFUSED sid=9c1f02ab77d0 channel=/a\u{fffd}[2J \
+             error=403:x:subscribe_denied total=4 ua=\"A B\""
+        );
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(seconds("5m"), Ok(Duration::from_secs(300)));
+        assert!(seconds("5").is_err() && seconds("").is_err() && seconds("xs").is_err());
+    }
+}
