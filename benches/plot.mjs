@@ -160,10 +160,10 @@ function memory() {
     })).filter(({ points }) => points.length > 0);
   const sets = TRANSPORTS.map(([transport]) => lines(transport));
   const values = sets.flat().flatMap(({ points }) => points);
-  const top = Math.ceil(Math.max(...values.map(([, value]) => value)) / 100) * 100;
+  const top = Math.ceil(Math.max(...values.map(([, value]) => value)) / 200) * 200;
   const most = Math.max(...values.map(([value]) => value));
   const panels = TRANSPORTS.map(([, title], number) => ({
-    title, x: linear(most, 1000), y: linear(top, 100), lines: sets[number],
+    title, x: linear(most, 1000), y: linear(top, top > 600 ? 200 : 100), lines: sets[number],
     xLabel: "waiting sessions, one subscription each", yLabel: "resident memory, MB",
   }));
   const shown = SERVERS.filter(([name]) => !name.startsWith("floor")).map(([, text, style]) => [text, style]);

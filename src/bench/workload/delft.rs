@@ -43,10 +43,7 @@ pub(super) fn run(stage: &mut Stage<'_>, cell: &Cell) -> Result<Report, BenchErr
     show.drive(stage, &mut swarm, show.end_ns(), false)?;
     let end = stage.reading(&swarm);
     let after = swarm.counts.clone();
-    // A pull that is due now comes within an interval; then only what is lost is missing.
-    let patience_ns = u64::try_from(stage.common.patience.as_nanos()).unwrap_or(u64::MAX);
-    let rest_ns = cell.pull.map_or(0, nanoseconds).saturating_add(patience_ns);
-    show.drive(stage, &mut swarm, show.end_ns().saturating_add(rest_ns), true)?;
+    show.settle(stage, &mut swarm)?;
 
     let mut report = stage.report("delft", &swarm, cell.config());
     add_figures(&mut report, cell, &swarm, (&before, &after));
@@ -104,6 +101,22 @@ impl Show<'_> {
                     totals.delivered
                 )
             });
+        }
+    }
+
+    /// Waits for what is missing until nothing came for the patience and an interval of the pulls:
+    /// what an overloaded server still delivers is late, and not lost.
+    fn settle(&mut self, stage: &mut Stage<'_>, swarm: &mut Swarm) -> Result<(), BenchError> {
+        let wait_ns = self.cell.pull.map_or(0, nanoseconds);
+        let wait_ns = wait_ns.saturating_add(nanoseconds(stage.common.patience));
+        loop {
+            let before = swarm.ledger.totals.delivered;
+            let until_ns = swarm.clock.now_ns().saturating_add(wait_ns);
+            self.drive(stage, swarm, until_ns, true)?;
+            let totals = &swarm.ledger.totals;
+            if totals.delivered == before || totals.lost() == 0 || swarm.counts.failed > 0 {
+                return Ok(());
+            }
         }
     }
 
