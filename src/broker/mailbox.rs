@@ -160,46 +160,56 @@ impl Mailbox {
         Some(window.send(std::mem::take(&mut self.queue)))
     }
 
-    /// Appends frames; see [`Pushed`]. An ended mailbox takes nothing.
+    /// Appends a frame; see [`Pushed`]. An ended mailbox takes nothing.
     pub(super) fn push(&mut self, frame: &Frame, bounds: QueueBounds) -> Pushed {
-        let pushed = self.enter(frame, bounds);
-        self.dropped += pushed.dropped.total();
-        pushed
-    }
-
-    fn enter(&mut self, frame: &Frame, bounds: QueueBounds) -> Pushed {
-        let mut pushed = Pushed::default();
         if self.ended.is_some() {
-            return pushed;
+            return Pushed::default();
         }
         if self.queue.is_empty() {
             self.patience.calm();
         }
-        if frame.policy() == QueuePolicy::Latest {
-            pushed.dropped.latest += self.forget_channel(frame);
-        }
-        if !self.fits(frame, bounds) {
-            self.make_room(frame, bounds, &mut pushed.dropped);
-        }
-        pushed.entered = true;
-        pushed.carried = self.is_carried();
-        if !self.fits(frame, bounds) {
-            match frame.policy() {
-                QueuePolicy::Disconnect => {
-                    pushed.entered = false;
-                    pushed.overflow = true;
-                }
-                QueuePolicy::DropOldest => pushed.dropped.oldest += 1,
-                QueuePolicy::Latest => pushed.dropped.latest += 1,
+        let mut dropped = Dropped::default();
+        if frame.policy() == QueuePolicy::Latest || !self.fits(frame, bounds) {
+            self.displace(frame, bounds, &mut dropped);
+            if !self.fits(frame, bounds) {
+                return self.refuse(frame, dropped);
             }
-            return pushed;
+            self.dropped += dropped.total();
         }
         self.queue_bytes += frame.bytes();
         self.queue.push_back(frame.clone());
         self.had_messages = true;
-        pushed.ask_at = self.patience.entered(frame.lazy_until());
-        pushed.waker = self.wake();
-        pushed
+        Pushed {
+            ask_at: self.patience.entered(frame.lazy_until()),
+            waker: self.wake(),
+            dropped,
+            entered: true,
+            carried: self.is_carried(),
+            overflow: false,
+        }
+    }
+
+    /// Drops what a frame replaces, or what has to make room for it.
+    fn displace(&mut self, frame: &Frame, bounds: QueueBounds, dropped: &mut Dropped) {
+        if frame.policy() == QueuePolicy::Latest {
+            dropped.latest += self.forget_channel(frame);
+        }
+        if !self.fits(frame, bounds) {
+            self.make_room(frame, bounds, dropped);
+        }
+    }
+
+    /// What a frame leads to for which there is no room.
+    fn refuse(&mut self, frame: &Frame, mut dropped: Dropped) -> Pushed {
+        let overflow = frame.policy() == QueuePolicy::Disconnect;
+        match frame.policy() {
+            QueuePolicy::Disconnect => {}
+            QueuePolicy::DropOldest => dropped.oldest += 1,
+            QueuePolicy::Latest => dropped.latest += 1,
+        }
+        self.dropped += dropped.total();
+        let carried = self.is_carried();
+        Pushed { dropped, entered: !overflow, carried, overflow, ..Pushed::default() }
     }
 
     /// Says why the carrier of `owner` should act, or `None` after keeping `waker` for later.

@@ -261,6 +261,7 @@ impl Session {
     }
 
     /// Appends a frame. Returns what is to be done about it; see [`Pushed`].
+    #[inline(always)] // into the walk: as a call it is 3 % more instructions for each queue
     pub(super) fn push(&self, frame: &Frame) -> Pushed {
         let mut pushed = self.mailbox.lock().push(frame, self.bounds);
         pushed.carried |= self.deadline.load(Ordering::Relaxed) == HELD;
