@@ -401,6 +401,8 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     /// Where the generated key is kept. `None`: in the user's runtime directory.
     pub key_file: Option<PathBuf>,
+    /// Whether it serves the console.
+    pub console: bool,
 }
 
 /// `[log]`: what is logged.

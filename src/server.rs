@@ -9,6 +9,7 @@
 mod app;
 mod body;
 mod connect;
+mod console;
 mod credentials;
 mod dispatch;
 mod drain;
@@ -70,6 +71,7 @@ pub use self::{
 };
 use self::{
     app::App,
+    console::Console,
     cookie::CookieError,
     files::{Files, NoDirectory},
     forwarded::BadRange,
@@ -265,7 +267,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
         abort: impl Future<Output = ()>,
     ) -> Drained {
-        let Self { app, main, admin, socket, files, .. } = self;
+        let Self { app, main, addresses, admin, socket, files, .. } = self;
         let end = (app.drain.end_guard(), Forget(Arc::clone(&app)));
         // Both of `limits` that may be "auto" are numbers by now.
         let connections = Connections::new(app.config.limits.connections.unwrap_or(UNLIMITED));
@@ -286,7 +288,11 @@ impl Server {
                 .local_addr()
                 .is_ok_and(|address| origin::is_loopback_address(address.ip()));
             let acceptor = Acceptor::new(listener, Connections::new(ADMIN_CONNECTIONS));
-            let listener = Listener::Admin { loopback_only };
+            let console = app.config.admin.console.then(|| {
+                let path = app.config.server.paths.first().cloned().unwrap_or_default();
+                Arc::new(Console::new(addresses, path))
+            });
+            let listener = Listener::Admin { loopback_only, console };
             service.spawn(http::accept(Arc::clone(&app), acceptor, listener));
         }
         service.spawn(tick(Arc::clone(&app)));

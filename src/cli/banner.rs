@@ -45,8 +45,13 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
     if let Some(admin) = admin {
         let kept = kept(local.admin.as_ref());
         let _ = writeln!(out, "admin    http://{admin}   /healthz, /readyz, /admin/v1{kept}");
-        if let Some(key) = local.admin.as_ref().and_then(MadeKey::for_terminal) {
-            let _ = writeln!(out, "console  http://{}/#key={key}", reachable(admin));
+        if config.admin.console {
+            let made = local.admin.as_ref().and_then(MadeKey::for_terminal);
+            let rest = made.map_or_else(
+                || "   asks for a key of the role admin".to_owned(),
+                |key| format!("#key={key}"),
+            );
+            let _ = writeln!(out, "console  http://{}/{rest}", reachable(admin));
         }
     }
     let _ = writeln!(out, "{}", who_may_connect(config));
@@ -133,6 +138,7 @@ mod tests {
                 "publish  http://127.0.0.1:8080/api/v1/publish",
                 "static   http://127.0.0.1:8080/   files of public",
                 "admin    http://127.0.0.1:8081   /healthz, /readyz, /admin/v1",
+                "console  http://127.0.0.1:8081/   asks for a key of the role admin",
                 "loopback only: no authentication; pages of loopback origins may connect",
                 "next: cometd.configure({url: \"http://127.0.0.1:8080/cometd\"}) in your page",
             ]

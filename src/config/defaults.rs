@@ -130,7 +130,11 @@ impl Default for Limits {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 8081))), key_file: None }
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            key_file: None,
+            console: true,
+        }
     }
 }
 

@@ -172,8 +172,8 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         name: "admin",
-        doc: "The operators' listener: `/healthz`, `/readyz` and the admin API; see \
-              docs/admin-api.md.",
+        doc: "The operators' listener: `/healthz`, `/readyz`, the console and the admin API; \
+              see docs/console.md and docs/admin-api.md.",
     },
     Section { name: "log", doc: "What is written to standard error, one line per event." },
 ];
@@ -748,6 +748,13 @@ fn operations() -> Vec<Setting<Config>> {
             Optional { word: Some(""), form: Address },
             "Address of the operators' listener. Off loopback it needs an entry of `auth.keys` with the \
              role `admin`. Empty: none.",
+        ),
+        Setting::new(
+            "admin.console",
+            |c| &mut c.admin.console,
+            Flag,
+            "Whether a browser finds the console there, a page for what the admin API has; see \
+             docs/console.md. It works with a key of the role `admin`.",
         ),
         Setting::new(
             "admin.key_file",

@@ -30,6 +30,7 @@ use super::{
     admin::{self, Readiness},
     app::App,
     body::Body,
+    console::Console,
     files::Files,
     lean::{self, Turn},
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
@@ -42,8 +43,8 @@ use super::{
 pub(super) enum Listener {
     /// Bayeux, and static files if there are any.
     Main { files: Option<Arc<Files>> },
-    /// Probes.
-    Admin { loopback_only: bool },
+    /// Probes and operators, and their page if it is on.
+    Admin { loopback_only: bool, console: Option<Arc<Console>> },
 }
 
 /// One connection, as its requests see it.
@@ -215,8 +216,8 @@ fn respond(
                 }
                 held.respond(&http.app).await
             }
-            Listener::Admin { loopback_only } => {
-                let response = operators(&http, *loopback_only, request).await;
+            Listener::Admin { loopback_only, console } => {
+                let response = operators(&http, *loopback_only, console.as_deref(), request).await;
                 if response.headers().get(CONNECTION).is_some_and(|v| v == "close") {
                     http.heads.leave_body();
                 }
@@ -242,7 +243,12 @@ fn may_park(request: &Request<Incoming>) -> bool {
 }
 
 /// Answers a request of the admin listener.
-async fn operators(http: &Http, loopback_only: bool, request: Request<Incoming>) -> Response<Body> {
+async fn operators(
+    http: &Http,
+    loopback_only: bool,
+    console: Option<&Console>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let app = &http.app;
     if admin::serves(request.uri().path()) {
         let refused = admin::misdirected(request.headers(), loopback_only);
@@ -254,6 +260,11 @@ async fn operators(http: &Http, loopback_only: bool, request: Request<Incoming>)
     }
     let readiness = if app.drain.is_announced() { Readiness::Draining } else { Readiness::Ready };
     let (method, path) = (request.method(), request.uri().path());
+    let file = console.and_then(|console| console.respond(method, path, request.headers()));
+    if let Some(file) = file {
+        let refused = admin::misdirected(request.headers(), loopback_only);
+        return refused.unwrap_or(file).map(Body::from);
+    }
     admin::respond(method, path, request.headers(), readiness, loopback_only).map(Body::from)
 }
 

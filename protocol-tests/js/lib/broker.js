@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { within } from "./deadline.js";
+import { until, within } from "./deadline.js";
 
 const BINARY =
   process.env.BAYEUXD ?? fileURLToPath(new URL("../../../target/debug/bayeuxd", import.meta.url));
@@ -71,6 +71,12 @@ export class Broker {
   /** The Bayeux endpoint under the given host name, which must resolve to 127.0.0.1. */
   url({ host = "127.0.0.1", path = "/cometd", port = this.port } = {}) {
     return `http://${host}:${port}${path}`;
+  }
+
+  /** Where operators connect, as the start output says. */
+  async admin() {
+    const line = /^admin\s.*?(http:\/\/[^\s/]+)/m;
+    return (await until("the start output with the operators' address", () => line.exec(this.#output)))[1];
   }
 
   /** Ends the process at once and without a word, as a crash would. */

@@ -24,22 +24,28 @@ export async function launch() {
 }
 
 /** A visitor of their own: no cookies, no storage. Closed with the check. */
-export async function visitor(bench, browser) {
-  const context = await browser.newContext();
+export async function visitor(bench, browser, options) {
+  const context = await browser.newContext(options);
   bench.later(() => context.close());
   return context;
 }
 
-/** Opens a tab; returns the page, with its complaints in `page.complaints`. */
+/**
+ * Opens a tab; returns the page, with its complaints in `page.complaints`. `complaintsExpected`: `true`
+ * for any, or a pattern for some; those about a resource begin with its path.
+ */
 export async function tab(bench, context, url, { complaintsExpected = false } = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error)));
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) page.complaints.push(message.text());
+    if (!["error", "warning"].includes(message.type())) return;
+    const path = new URL(message.location().url || "about:blank").pathname;
+    const text = message.text().startsWith("Failed to load") ? `${path} ${message.text()}` : message.text();
+    if (!(complaintsExpected instanceof RegExp && complaintsExpected.test(text))) page.complaints.push(text);
   });
-  bench.later(() => complaintsExpected || assert.deepEqual(page.complaints, []));
+  bench.later(() => complaintsExpected === true || assert.deepEqual(page.complaints, []));
   await page.goto(url);
   return page;
 }

@@ -1,0 +1,57 @@
+// What is in force, where it comes from, and what differs from the defaults.
+
+import { get } from "./api.js";
+import { el, empty, failure, field, table } from "./dom.js";
+
+export const title = "Config";
+
+export async function open(place, { signal }) {
+  const list = el("div", {});
+  const wanted = { text: "", changed: false };
+  let items = [];
+  const draw = () => {
+    const words = wanted.text.toLowerCase();
+    const fitting = items.filter(({ key, value, doc, default: isDefault }) => (!wanted.changed || !isDefault) &&
+      `${key} ${JSON.stringify(value)} ${doc}`.toLowerCase().includes(words));
+    list.replaceChildren(...sections(fitting), ...(fitting.length > 0 ? [] : [empty(wanted.changed && words === ""
+      ? "Nothing differs from the defaults. A file bayeuxd.toml, the environment or --set changes that; `bayeuxd config init` prints all keys."
+      : "No key is like that.")]));
+  };
+  place.append(
+    el("div", { class: "filters" },
+      field("Search", el("input", { type: "search", placeholder: "key, value or meaning", oninput: ({ target }) => {
+        wanted.text = target.value.trim();
+        draw();
+      } }), { class: "grow" }),
+      el("label", { class: "check" }, el("input", { type: "checkbox", onchange: ({ target }) => {
+        wanted.changed = target.checked;
+        draw();
+      } }), "Only what differs from the default")),
+    el("p", { class: "quiet" }, "Secrets are not shown. Most keys need a restart; docs/configuration.md says which do not."),
+    list);
+  try {
+    ({ items } = await get("config", { signal }));
+    draw();
+  } catch (error) {
+    if (!signal.aborted) list.replaceChildren(failure(error));
+  }
+}
+
+function sections(items) {
+  const names = [...new Set(items.map(({ key }) => sectionOf(key)))];
+  return names.map((name) => el("section", { class: "panel" }, el("h2", {}, name),
+    table(`Keys of ${name}`, [
+      { title: "Key", cell: ({ key, default: isDefault }) => el("span", { class: `code ${isDefault ? "" : "changed"}` }, key.slice(name.length + 1)) },
+      { title: "Value", cell: ({ value, auto }) => [el("code", {}, written(value)), auto ? el("span", { class: "quiet" }, " chosen by the broker") : null] },
+      { title: "From", cell: ({ origin, default: isDefault }) => el("span", { class: "quiet" }, origin ?? (isDefault ? "default" : "")) },
+      { title: "Meaning", wide: true, cell: ({ doc }) => el("span", { class: "doc" }, doc) },
+    ], items.filter(({ key }) => sectionOf(key) === name))));
+}
+
+const sectionOf = (key) => key.slice(0, key.lastIndexOf("."));
+
+/** As it would stand in the file, without the quotes of plain text. */
+function written(value) {
+  if (value === undefined || value === null || value === "") return "–";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

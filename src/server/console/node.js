@@ -1,0 +1,91 @@
+// Looks at the broker every two seconds and keeps the last five minutes, whichever page is shown.
+
+import { get, request } from "./api.js";
+import { every } from "./dom.js";
+import { by, histogram, parse, quantile } from "./metrics.js";
+
+/** Milliseconds between two looks. */
+export const STEP = 2000;
+/** How many looks are kept. */
+export const KEPT = 150;
+/** Latency is that of the looks of this many steps: a single one may hold a handful of messages. */
+const LATENCY_STEPS = 5;
+
+/** What is known of the broker; tells `look` after each look. */
+class Node extends EventTarget {
+  stats = null;
+  /** Why the last look failed. */
+  failure = null;
+  /** Why there are no metrics. */
+  metricsFailure = null;
+  looks = [];
+  metrics = new Map();
+
+  /** Begins to look, until `signal`. */
+  watch(signal) {
+    this.looks = [];
+    this.stats = null;
+    this.metricsFailure = null;
+    every(STEP, signal, () => this.#look(signal));
+  }
+
+  async #look(signal) {
+    try {
+      const [stats] = await Promise.all([get("stats", { signal }), this.#readMetrics(signal)]);
+      this.stats = stats;
+      this.failure = null;
+      this.#remember(stats);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.failure = error;
+      // A gap in the charts, and no rate over the time in which nobody looked.
+      if (this.looks.length > 0) this.looks.push({ at: Date.now() });
+    }
+    this.looks.splice(0, this.looks.length - KEPT);
+    this.dispatchEvent(new Event("look"));
+  }
+
+  async #readMetrics(signal) {
+    // Refused once is refused until the page is opened anew.
+    if (this.metricsFailure) return;
+    try {
+      this.metrics = parse(await (await request("metrics", { signal })).text());
+      this.metricsFailure = null;
+    } catch (error) {
+      if (error.status === 0 || error.status === 401) throw error;
+      this.metrics = new Map();
+      this.metricsFailure = error;
+    }
+  }
+
+  #remember(stats) {
+    const totals = stats.totals;
+    const drops = totals.dropped_oldest + totals.dropped_latest + totals.discarded;
+    const refused = totals.publishes_refused + totals.handshakes_refused;
+    const transports = by(this.metrics, "bayeuxd_sessions", "transport");
+    const look = {
+      at: Date.now(),
+      totals: { in: totals.published, out: totals.delivered, drops, refused },
+      histogram: histogram(this.metrics, "bayeuxd_delivery_latency_seconds"),
+      sessions: stats.sessions,
+      // Sessions before their first connect have no transport yet.
+      transports: this.metrics.has("bayeuxd_sessions") ? transports : { sessions: stats.sessions },
+      queue: stats.queue_bytes,
+    };
+    const last = this.looks.at(-1);
+    // A broker that was started again counts from nothing.
+    if (last?.totals && last.totals.in <= look.totals.in && last.totals.out <= look.totals.out) {
+      const seconds = (look.at - last.at) / 1000;
+      for (const name of ["in", "out", "drops", "refused"]) {
+        look[name] = Math.max(0, look.totals[name] - last.totals[name]) / seconds;
+      }
+      const before = this.looks.slice(-LATENCY_STEPS).find(({ totals }) => totals);
+      look.p50 = quantile(look.histogram, before.histogram, 0.5);
+      look.p99 = quantile(look.histogram, before.histogram, 0.99);
+    }
+    this.looks.push(look);
+  }
+}
+
+/** The broker that served this page. */
+export const node = new Node();
