@@ -1,4 +1,4 @@
-"""A broker of its own, on a free port of 127.0.0.1, with the publish key that it makes at start.
+"""A broker of its own, on free ports of 127.0.0.1, with the keys that it makes at start.
 
 The binary is `$BAYEUXD`, or the debug build of this checkout. Standard library only.
 """
@@ -15,7 +15,7 @@ BINARY = os.environ.get("BAYEUXD", str(ROOT / "target" / "debug" / "bayeuxd"))
 
 
 class Broker:
-    """A running broker: `url`, and `key`, which may publish everywhere."""
+    """A running broker: `url`, and `key`, which may publish everywhere; `admin_url` and `admin_key`."""
 
     def __init__(self, *settings):
         self._settings = settings
@@ -44,6 +44,9 @@ class Broker:
         assert address, f"{BINARY} did not start:\n{self.banner}{self.log()}"
         self.url = address.group(1)
         self.key = pathlib.Path(address.group(2)).read_text().strip()
+        admin = re.search(r"^admin\s+(http://[0-9.:]+) .*key in (\S+)", self.banner, re.M)
+        self.admin_url = admin.group(1)
+        self.admin_key = pathlib.Path(admin.group(2)).read_text().strip()
         return self
 
     def __exit__(self, *_):

@@ -1,5 +1,5 @@
-"""The publish API as its users meet it: the programs of docs/publishing.md, run as they stand, and
-random requests made from its OpenAPI description.
+"""The publish API as its users meet it: the programs of docs/publishing.md, run as they stand; and
+random requests to it and to the admin API, made from their OpenAPI descriptions.
 
 Prints `ok   NAME` or `FAIL NAME` with the reason indented. `checks.py docs` and `checks.py fuzz` run
 a part.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import urllib.request
 
 from broker import BINARY, ROOT, Broker
 from subscriber import Subscriber
@@ -75,12 +76,27 @@ def the_banner(broker, folder):
 
 
 def random_requests(broker, folder):
+    fuzz(broker, folder, f"{broker.url}/openapi.json", broker.key)
+
+
+def random_admin_requests(broker, folder):
+    # A broker that has drained answers nobody.
+    description = folder / "openapi.json"
+    address = f"{broker.admin_url}/admin/v1/openapi.json"
+    asking = urllib.request.Request(address, headers={"X-API-Key": broker.admin_key})
+    description.write_bytes(urllib.request.urlopen(asking, timeout=10).read())
+    options = [f"--url={broker.admin_url}", "--exclude-path=/admin/v1/drain"]
+    fuzz(broker, folder, str(description), broker.admin_key, *options)
+
+
+def fuzz(broker, folder, description, key, *options):
     """Asks schemathesis for requests, right and wrong, and judges the answers by the description."""
     command = [
         str(pathlib.Path(sys.executable).parent / "schemathesis"),
         "run",
-        f"{broker.url}/openapi.json",
-        f"--header=X-API-Key: {broker.key}",
+        description,
+        f"--header=X-API-Key: {key}",
+        *options,
         "--checks=not_a_server_error,status_code_conformance,content_type_conformance,"
         "response_schema_conformance,response_headers_conformance,unsupported_method",
         f"--max-time={FUZZ_SECONDS}",
@@ -106,7 +122,10 @@ DOCS = {
     "the bare Bayeux publish": publishes("bare", ["bash", "bare"]),
     "a generated key": the_key,
 }
-FUZZ = {"random requests are answered as described": random_requests}
+FUZZ = {
+    "random requests are answered as described": random_requests,
+    "random requests of operators are answered as described": random_admin_requests,
+}
 
 
 def main():
