@@ -99,7 +99,7 @@ async fn echo(socket: &mut Socket<TcpStream>) -> Result<(), SendError> {
             Ok(Event::Binary(payload)) => socket.send_binary(&payload).await?,
             Ok(Event::Ping(payload)) => socket.send_pong(&payload).await?,
             Ok(Event::Pong) => {}
-            Ok(Event::Close(code)) => return socket.send_close(code, "").await,
+            Ok(Event::Close(code, _)) => return socket.send_close(code, "").await,
             Err(RecvError::Violation(violation)) => {
                 return socket.send_close(Some(violation.code), violation.reason).await;
             }

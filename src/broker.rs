@@ -27,10 +27,12 @@ mod limits;
 mod mailbox;
 mod matching;
 mod monitor;
+mod moves;
 mod payload;
 mod publish;
 mod reach;
 mod roster;
+mod routes;
 mod rules;
 mod session;
 mod settings;
@@ -57,9 +59,11 @@ pub use self::{
     lazy::LAZY_TICK,
     limits::{Counter, Counters, Ended, Gauge},
     mailbox::{Carrier, Generation, Ready, Take},
+    moves::{CLAIM_TIME, Unclaimed},
     payload::Payload,
     publish::Published,
     reach::Reach,
+    routes::Routes,
     session::{Overview, RequestGuard, Session, SessionId, Signal},
     tell::About,
     topic::{Delivered, Seq},
@@ -69,9 +73,11 @@ use self::{
     holds::Holds,
     id_hash::IdHash,
     lazy::LazyTimes,
-    limits::EndedLog,
+    limits::Unlogged,
+    mailbox::Closed,
     matching::{PatternGeneration, Patterns},
     monitor::Monitoring,
+    moves::Moves,
     roster::Roster,
     rules::Rules,
     session::Subscription,
@@ -104,7 +110,8 @@ pub struct Broker {
     wheel: Mutex<Wheel>,
     lazy: LazyTimes,
     counters: Arc<Counters>,
-    ended: EndedLog,
+    ended: Unlogged<Ended>,
+    moves: Moves,
     events: Arc<Events>,
     monitoring: Mutex<Monitoring>,
 }
@@ -133,7 +140,8 @@ impl Broker {
             wheel: Mutex::new(Wheel::new()),
             counters: Arc::default(),
             lazy: LazyTimes::default(),
-            ended: EndedLog::default(),
+            ended: Unlogged::default(),
+            moves: Moves::default(),
             events: Arc::new(Events::new(&config.monitor, time_of_day)),
             monitoring: Mutex::default(),
         });
@@ -159,23 +167,18 @@ impl Broker {
             self.counters.handshakes_refused.add(1);
             return Err(Refusal::Overloaded);
         }
-        let session = Arc::new(Session::new(
-            id,
-            browser,
-            &self.settings,
-            Arc::clone(&self.counters),
-            self.clock.at(now),
-        ));
-        self.sessions.insert(id, Arc::clone(&session));
-        self.extend(&session, self.settings.handshake_grace, now);
-        self.counters.sessions_created.add(1);
-        Ok(session)
+        Ok(self.open((id, id), browser, now))
     }
 
     /// Finds the live session that a client names.
     #[must_use]
     pub fn session(&self, client_id: &str) -> Option<Arc<Session>> {
-        let id = SessionId::parse(client_id)?;
+        self.find(SessionId::parse(client_id)?)
+    }
+
+    /// Finds a live session by its id.
+    #[must_use]
+    pub fn find(&self, id: SessionId) -> Option<Arc<Session>> {
         self.sessions.get(&id).map(|entry| Arc::clone(entry.value()))
     }
 
@@ -273,15 +276,7 @@ impl Broker {
         }
         // Last, so that a carrier which is told finds everything gone already.
         let closed = session.close_mailbox(told);
-        self.counters.ended(cause, closed.discarded);
-        let age = Duration::from_millis(self.clock.latest().saturating_sub(session.created()));
-        let discarded = closed.discarded;
-        self.ended.push(Ended { id: session.id(), cause, discarded, age });
-        self.tell_end(
-            session,
-            &subscriptions,
-            What::Disconnect { cause, age, delivered: closed.delivered, discarded },
-        );
+        self.ended(session, &subscriptions, cause, closed);
         true
     }
 
@@ -299,6 +294,18 @@ impl Broker {
     #[must_use]
     pub fn hold_for(&self, browser: BrowserId, session: SessionId) -> Option<HoldSlot> {
         self.holds.enter(browser, session, self.settings.per_browser_max)
+    }
+
+    /// Whether `browser` holds a connect.
+    #[must_use]
+    pub fn is_held(&self, browser: BrowserId) -> bool {
+        self.holds.has(browser)
+    }
+
+    /// Whether a session of `browser` has connected; looks at every session.
+    #[must_use]
+    pub fn serves(&self, browser: BrowserId) -> bool {
+        self.sessions.iter().any(|entry| entry.browser() == Some(browser) && entry.is_connected())
     }
 
     /// Where everything that happens is told.
@@ -347,6 +354,45 @@ impl Broker {
     #[must_use]
     pub const fn name_limits(&self) -> NameLimits {
         self.settings.name
+    }
+
+    /// Opens a session; `ids`: its own and its kin's.
+    fn open(
+        &self,
+        ids: (SessionId, SessionId),
+        browser: Option<BrowserId>,
+        now: Instant,
+    ) -> Arc<Session> {
+        let session = Arc::new(Session::new(
+            ids,
+            browser,
+            &self.settings,
+            Arc::clone(&self.counters),
+            self.clock.at(now),
+        ));
+        self.sessions.insert(session.id(), Arc::clone(&session));
+        self.extend(&session, self.settings.handshake_grace, now);
+        self.counters.sessions_created.add(1);
+        session
+    }
+
+    /// Counts and tells the end of a session, which had `subscriptions`.
+    fn ended(
+        &self,
+        session: &Session,
+        subscriptions: &[Subscription],
+        cause: Cause,
+        closed: Closed,
+    ) {
+        let Closed { delivered, discarded } = closed;
+        self.counters.ended(cause, discarded);
+        let age = Duration::from_millis(self.clock.latest().saturating_sub(session.created()));
+        self.ended.push(Ended { id: session.id(), cause, discarded, age });
+        self.tell_end(
+            session,
+            subscriptions,
+            What::Disconnect { cause, age, delivered, discarded },
+        );
     }
 
     fn extend(&self, session: &Arc<Session>, life: Duration, now: Instant) {

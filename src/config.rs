@@ -25,6 +25,7 @@ mod service;
 mod settings;
 mod system;
 mod transport;
+mod websocket;
 
 #[cfg(test)]
 pub(crate) use self::settings::EVENT_TYPES;
@@ -37,6 +38,7 @@ pub use self::{
     service::{Service, ServiceReply},
     system::Machine,
     transport::Transport,
+    websocket::{Promote, WebSocket},
 };
 
 /// The whole configuration, one field per section of `bayeuxd.toml`.
@@ -109,24 +111,6 @@ pub struct Transports {
 pub struct CallbackPolling {
     /// Query parameter that names the callback function.
     pub parameter: String,
-}
-
-/// `[transports.websocket]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WebSocket {
-    /// Silence from the peer after which a ping is sent.
-    pub ping: Duration,
-    /// Time the peer has for the answer; `ping` + `pong_timeout` after its last sign of life it is
-    /// gone.
-    pub pong_timeout: Duration,
-    /// Most frames one message may be split into.
-    pub max_fragments: usize,
-    /// Whether permessage-deflate (RFC 7692) is negotiated.
-    pub compression: bool,
-    /// Sub-protocol a client must offer; empty: its first offer is accepted.
-    pub protocol: String,
-    /// True: a socket serves only sessions whose handshake it carried itself.
-    pub handshake_per_connection: bool,
 }
 
 /// `[transports.streaming]`.

@@ -14,6 +14,7 @@ mod credentials;
 mod dispatch;
 mod drain;
 mod exchange;
+mod fallback;
 mod handshake;
 mod http;
 mod lean;

@@ -1,6 +1,6 @@
 //! Which rule of the protocol is proved by which test: the source of `docs/conformance.md`.
 //!
-//! A test belongs to the item whose number its name starts with (`p041_…`). Names are found in the
+//! A test belongs to the item whose number its name starts with (`p041_…`, `sf09_…`). Names are found in the
 //! sources, so a test cannot be claimed that does not exist; the table of items is [`ITEMS`].
 
 use std::{
@@ -28,13 +28,16 @@ pub enum Level {
 /// One rule of the wire protocol.
 #[derive(Debug, Clone, Copy)]
 pub struct Item {
-    /// Its stable number.
+    /// Its stable number; [`FALLBACK`] and above: that of fallback.
     pub number: u16,
     /// Its level.
     pub level: Level,
     /// What it asks for, in one line.
     pub title: &'static str,
 }
+
+/// Above this are the items SF1, SF2, … of server-steered fallback, which are counted by themselves.
+pub const FALLBACK: u16 = 1000;
 
 /// The tests of each item: path below the repository and name.
 pub type Tests = BTreeMap<u16, Vec<(String, String)>>;
@@ -55,7 +58,7 @@ pub fn find_tests(root: &Path) -> Tests {
         let text = fs::read_to_string(&file).expect("a source file in UTF-8");
         let path = file.strip_prefix(root).expect("found below the root").display().to_string();
         for name in names(&text) {
-            let number = name[1..4].parse().expect("`names` yields three digits");
+            let number = number_of(&name).expect("`names` yields names with a number");
             tests.entry(number).or_default().push((path.clone(), name));
         }
     }
@@ -82,7 +85,11 @@ pub fn render(tests: &Tests) -> String {
         let proofs: Vec<String> =
             proofs.iter().map(|(path, name)| format!("[`{name}`](../{path})")).collect();
         let proofs = if proofs.is_empty() { "–".into() } else { proofs.join("<br>") };
-        writeln!(text, "| {} | {level} | {} | {proofs} |", item.number, item.title)
+        let number = match item.number.checked_sub(FALLBACK) {
+            Some(number) => format!("SF{number}"),
+            None => item.number.to_string(),
+        };
+        writeln!(text, "| {number} | {level} | {} | {proofs} |", item.title)
             .expect("writing to a string cannot fail");
     }
     text
@@ -121,12 +128,12 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Names of numbered tests in a source text, each once: words `pNNN_…` behind `fn `, a quote, or a
-/// back-tick, where a name in quotes may also go on with spaces.
+/// Names of numbered tests in a source text, each once: words `pNNN_…` and `sfNN_…` behind `fn `, a
+/// quote, or a back-tick, where a name in quotes may also go on with spaces.
 fn names(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
-        for (at, _) in line.match_indices('p') {
+        for (at, _) in line.match_indices(['p', 's']) {
             let is_opened = line[..at].ends_with("fn ") || line[..at].ends_with(['"', '\'', '`']);
             if is_opened && let Some(name) = name_at(&line[at..]) {
                 names.push(name);
@@ -140,10 +147,19 @@ fn names(text: &str) -> Vec<String> {
 fn name_at(text: &str) -> Option<String> {
     let end = text.find(['"', '\'', '`', '(']).unwrap_or(text.len());
     let name = &text[..end];
-    let digits = name.get(1..4)?;
+    number_of(name).map(|_| name.to_owned())
+}
+
+/// The item of a test, by its name.
+fn number_of(name: &str) -> Option<u16> {
+    let (base, digits) = match name.get(..2)? {
+        "sf" => (FALLBACK, name.get(2..4)?),
+        _ => (0, name.strip_prefix('p')?.get(..3)?),
+    };
     let is_numbered = digits.bytes().all(|byte| byte.is_ascii_digit())
         && matches!(name.as_bytes().get(4), Some(b'_' | b' '));
-    is_numbered.then(|| name.to_owned())
+    let number: u16 = digits.parse().ok().filter(|_| is_numbered)?;
+    Some(base + number)
 }
 
 #[cfg(test)]
@@ -157,8 +173,9 @@ mod tests {
 
     #[test]
     fn names_are_found_in_rust_and_in_strings() {
-        let text =
-            "async fn p041_a_b() {\n  check(\"p063 own message\", 1);\n  // fn p001_no()\n p12";
-        assert_eq!(names(text), ["p041_a_b", "p063 own message"]);
+        let text = "async fn p041_a_b() {\n  check(\"p063 own message\", 1);\n  // fn p001_no()\n p12\n\
+                    fn sf09_c() {}\n check(`sf13 d`)\n \"safe_99 e\" \"sf1_f\"";
+        assert_eq!(names(text), ["p041_a_b", "p063 own message", "sf09_c", "sf13 d"]);
+        assert_eq!((number_of("p041_a_b"), number_of("sf09_c")), (Some(41), Some(FALLBACK + 9)));
     }
 }

@@ -49,6 +49,11 @@ impl AckWindow {
         count
     }
 
+    /// Everything that is not acknowledged, oldest first.
+    pub(super) fn into_frames(self) -> Vec<Frame> {
+        self.sent.into_iter().map(|(_, frame)| frame).collect()
+    }
+
     /// Number of messages that are not acknowledged.
     pub(super) fn len(&self) -> usize {
         self.sent.len()

@@ -63,7 +63,7 @@ pub struct Delivery {
     run: Vec<Pending>,
     /// Subscribers of each matching name, the largest list last.
     lists: Vec<Snapshot>,
-    /// Sessions of all lists but the last, by id.
+    /// Sessions of all lists but the last, by [`Session::kin`].
     met: HashSet<SessionId, IdHash>,
     list: usize,
     index: usize,
@@ -154,8 +154,8 @@ impl Delivery {
             let last = self.list + 1 == self.lists.len();
             let new = match (self.lists.len(), last) {
                 (1, _) => true,
-                (_, true) => !self.met.contains(&session.id()),
-                (_, false) => self.met.insert(session.id()),
+                (_, true) => !self.met.contains(&session.kin()),
+                (_, false) => self.met.insert(session.kin()),
             };
             if new {
                 return Some(Arc::clone(session));
@@ -182,11 +182,12 @@ impl Delivery {
             wakes.0.extend(pushed.waker);
             queued += usize::from(pushed.entered);
             if let Some(at) = pushed.ask_at {
-                self.broker.lazy.insert(at, session.id());
+                self.broker.lazy.insert(at, session.latest().id());
             }
             if pushed.overflow {
-                self.broker.tell_queue(session, Policy::Disconnect);
-                self.broker.end(session, Cause::Slow);
+                let session = session.latest();
+                self.broker.tell_queue(&session, Policy::Disconnect);
+                self.broker.end(&session, Cause::Slow);
                 return queued;
             }
         }

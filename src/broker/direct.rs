@@ -46,8 +46,9 @@ impl Broker {
             waker.wake();
         }
         if pushed.overflow {
-            self.tell_queue(session, Policy::Disconnect);
-            self.end(session, Cause::Slow);
+            let session = session.latest();
+            self.tell_queue(&session, Policy::Disconnect);
+            self.end(&session, Cause::Slow);
         }
         pushed.entered
     }

@@ -33,6 +33,11 @@ impl Holds {
         holds.entry(browser).or_default().push(session);
         Some(HoldSlot { holds: Arc::clone(self), browser, session })
     }
+
+    /// Whether `browser` holds any connect.
+    pub(super) fn has(&self, browser: BrowserId) -> bool {
+        self.0.lock().contains_key(&browser)
+    }
 }
 
 /// The number of different sessions in `sessions` beside `own`. The list is as short as the limit.

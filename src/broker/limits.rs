@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use super::{mailbox::Dropped, session::SessionId};
 use crate::events::Cause;
 
-/// Ends of sessions kept for the log between two looks; more are only counted.
-const ENDED_KEPT_MAX: usize = 1_000;
+/// Events of a kind kept for the log between two looks; more are only counted.
+const UNLOGGED_MAX: usize = 1_000;
 
 /// A session that is no more.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +87,13 @@ pub struct Counters {
     pub dropped_oldest: Counter,
     /// Lossy messages replaced or dropped by `latest`.
     pub dropped_latest: Counter,
-    /// Messages that waited for a session when it ended.
+    /// Messages that waited for a session when it ended, or for a subscription that a client which
+    /// was moved did not renew.
     pub discarded: Counter,
+    /// Clients told to leave WebSocket (protocol.md SF5).
+    pub demoted: Counter,
+    /// Clients told to come back to WebSocket (protocol.md SF12).
+    pub promoted: Counter,
     /// Connects and streams that are held now.
     pub connects_held: Gauge,
     /// Subscriptions of all sessions now.
@@ -114,19 +119,24 @@ impl Counters {
     }
 }
 
-/// Ends of sessions that the log has not seen yet.
-#[derive(Default)]
-pub(super) struct EndedLog(Mutex<Vec<Ended>>);
+/// What the log has not seen yet: ends of sessions, and subscriptions that nobody claimed.
+pub(super) struct Unlogged<T>(Mutex<Vec<T>>);
 
-impl EndedLog {
-    pub(super) fn push(&self, ended: Ended) {
+impl<T> Unlogged<T> {
+    pub(super) fn push(&self, event: T) {
         let mut log = self.0.lock();
-        if log.len() < ENDED_KEPT_MAX {
-            log.push(ended);
+        if log.len() < UNLOGGED_MAX {
+            log.push(event);
         }
     }
 
-    pub(super) fn take(&self) -> Vec<Ended> {
+    pub(super) fn take(&self) -> Vec<T> {
         std::mem::take(&mut self.0.lock())
+    }
+}
+
+impl<T> Default for Unlogged<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }

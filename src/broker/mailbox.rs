@@ -10,10 +10,12 @@
 
 mod events;
 mod outcome;
+mod parked;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 pub(super) use self::outcome::{Closed, Dropped, Pushed, Settled};
+use self::parked::Transit;
 use super::{
     ack::AckWindow,
     lazy::{LazyDue, Patience},
@@ -28,7 +30,7 @@ pub struct Generation(u64);
 /// What kind of connection delivers for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
-    /// Nothing: messages wait.
+    /// Nothing: messages wait. Who has claimed it so is told only when another carrier comes.
     None,
     /// A `/meta/connect` over HTTP.
     Poll,
@@ -72,8 +74,8 @@ impl Take {
     pub const WRITE: Self = Self { frames_max: 64, bytes_max: 64 << 10 };
 }
 
-/// Bounds of a queue, from `[session.queue]`. Frames in a carrier's hands and unacknowledged ones
-/// count.
+/// Bounds of a queue, from `[session.queue]`. Frames in a carrier's hands, unacknowledged and parked
+/// ones count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueBounds {
     pub(super) messages_max: usize,
@@ -106,6 +108,8 @@ pub(super) struct Mailbox {
     /// Where the events of a session that monitors are.
     feed: Option<Arc<Feed>>,
     ended: Option<Cause>,
+    /// What a move to or from another session has left to do; `None` for all but a few.
+    transit: Option<Box<Transit>>,
 }
 
 impl Mailbox {
@@ -126,6 +130,7 @@ impl Mailbox {
             dropped: 0,
             feed: None,
             ended: None,
+            transit: None,
         }
     }
 
@@ -151,7 +156,7 @@ impl Mailbox {
     /// of `owner`. `None` without the extension, and for a carrier that may not deliver any more:
     /// its reply must not have a number, because the client would acknowledge what it never got.
     pub(super) fn take_numbered(&mut self, owner: Generation) -> Option<(u64, Vec<Frame>)> {
-        if owner != self.owner || self.ended.is_some() {
+        if owner != self.owner || self.ended.is_some() || self.is_leaving() {
             return None;
         }
         let window = self.unacknowledged.as_mut()?;
@@ -164,6 +169,9 @@ impl Mailbox {
     pub(super) fn push(&mut self, frame: &Frame, bounds: QueueBounds) -> Pushed {
         if self.ended.is_some() {
             return Pushed::default();
+        }
+        if let Some(parked) = self.park(frame, bounds) {
+            return parked;
         }
         if self.queue.is_empty() {
             self.patience.calm();
@@ -220,7 +228,8 @@ impl Mailbox {
         if owner != self.owner {
             return Some(Ready::Superseded);
         }
-        if self.has_something() && self.out.is_none() && !self.held_off() {
+        let delivers = self.carrier != Carrier::None && !self.held_off();
+        if delivers && self.has_something() && self.out.is_none() {
             return Some(Ready::Messages);
         }
         match &mut self.waiter {
@@ -258,7 +267,7 @@ impl Mailbox {
             None => !self.carrier.flows() && !self.deliver_only,
         };
         let acknowledges = self.unacknowledged.is_some();
-        let available = !self.queue.is_empty() && self.out.is_none();
+        let available = !self.queue.is_empty() && self.out.is_none() && !self.is_leaving();
         if !entitled || acknowledges || !available || self.ended.is_some() {
             return None;
         }
@@ -330,7 +339,8 @@ impl Mailbox {
 
     /// Ends the mailbox: the queue goes; says whom to wake and what became of the messages.
     pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, Closed, Option<Arc<Feed>>) {
-        let discarded = self.len() + self.unacknowledged();
+        let discarded = self.len() + self.unacknowledged() + self.parked().0;
+        self.transit = None;
         self.unacknowledged = None;
         self.queue = VecDeque::new();
         self.queue_bytes = 0;
@@ -374,7 +384,7 @@ impl Mailbox {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.queue_bytes + self.sent().1
+        self.queue_bytes + self.elsewhere().1
     }
 
     /// Messages that were written to the client; with the ack extension, acknowledged ones.
@@ -412,9 +422,10 @@ impl Mailbox {
         !self.deliver_only && (self.carrier == Carrier::Socket || self.requests > 0)
     }
 
-    /// Whether the queue is left to the response of a request that is in progress.
+    /// Whether the queue is left to the response of a request that is in progress, or to a session to
+    /// come.
     fn held_off(&self) -> bool {
-        self.requests > 0 && !self.carrier.flows() && !self.deliver_only
+        self.requests > 0 && !self.carrier.flows() && !self.deliver_only || self.is_leaving()
     }
 
     fn wake(&mut self) -> Option<Waker> {
@@ -423,18 +434,20 @@ impl Mailbox {
     }
 
     fn fits(&self, frame: &Frame, bounds: QueueBounds) -> bool {
-        let (sent, sent_bytes) = self.sent();
-        self.queue.len() + sent < bounds.messages_max
-            && self.queue_bytes + sent_bytes + frame.bytes() <= bounds.bytes_max
+        let (count, bytes) = self.elsewhere();
+        self.queue.len() + count < bounds.messages_max
+            && self.queue_bytes + bytes + frame.bytes() <= bounds.bytes_max
     }
 
-    /// Frames and bytes that count although they are not in the queue: in a carrier's hands, or
-    /// unacknowledged.
-    fn sent(&self) -> (usize, usize) {
-        match &self.unacknowledged {
+    /// Frames and bytes that count although they are not in the queue: in a carrier's hands,
+    /// unacknowledged or parked.
+    fn elsewhere(&self) -> (usize, usize) {
+        let (count, bytes) = match &self.unacknowledged {
             Some(window) => (window.len(), window.bytes()),
             None => self.out.unwrap_or_default(),
-        }
+        };
+        let (parked, parked_bytes) = self.parked();
+        (count + parked, bytes + parked_bytes)
     }
 
     /// Drops the queued message of the same channel that a newer one replaces.
@@ -458,11 +471,10 @@ impl Mailbox {
     /// A lossy message never displaces a lossless one, whichever came first.
     fn make_room(&mut self, frame: &Frame, bounds: QueueBounds, dropped: &mut Dropped) {
         let lossless = |queued: &&Frame| queued.policy() == QueuePolicy::Disconnect;
-        let (kept, kept_bytes) = self
-            .queue
-            .iter()
-            .filter(lossless)
-            .fold(self.sent(), |(count, bytes), queued| (count + 1, bytes + queued.bytes()));
+        let (kept, kept_bytes) =
+            self.queue.iter().filter(lossless).fold(self.elsewhere(), |(count, bytes), queued| {
+                (count + 1, bytes + queued.bytes())
+            });
         if kept >= bounds.messages_max || kept_bytes + frame.bytes() > bounds.bytes_max {
             return;
         }

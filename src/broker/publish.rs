@@ -93,7 +93,7 @@ impl Broker {
             Handling { policy: rule.queue_policy, lazy_until },
             &self.meter,
         );
-        let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::id);
+        let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::kin);
         let mut pending = Pending { frame, except, reach };
         loop {
             let topic = self

@@ -9,6 +9,7 @@ mod flow;
 mod id;
 mod identity;
 mod monitoring;
+mod moving;
 mod overview;
 
 use std::{
@@ -34,6 +35,7 @@ use super::{
     lazy::LazyDue,
     limits::Counters,
     mailbox::{Carrier, Generation, Mailbox, Pushed, QueueBounds, Take},
+    routes::SharedRoutes,
     settings::Settings,
     topic::{Subscriber, Topic},
 };
@@ -48,6 +50,8 @@ const HELD: u64 = u64::MAX;
 /// See the module documentation.
 pub struct Session {
     id: SessionId,
+    /// The id of the first of the sessions that this one is the last of; see [`Session::kin`].
+    kin: SessionId,
     /// What is known of its client; not of a session of the program itself.
     peer: OnceLock<Arc<Peer>>,
     browser: Option<BrowserId>,
@@ -57,6 +61,7 @@ pub struct Session {
     monitors: AtomicBool,
     /// Index of the transport of its last connect among all; else [`identity::NO_TRANSPORT`].
     transport: AtomicU8,
+    routes: SharedRoutes,
     /// The second of the broker's clock in which a queue event told of it.
     queue_told: AtomicU32,
     /// Messages that its client published.
@@ -94,7 +99,7 @@ pub(super) struct Subscription {
 
 impl Session {
     pub(super) fn new(
-        id: SessionId,
+        (id, kin): (SessionId, SessionId),
         browser: Option<BrowserId>,
         settings: &Settings,
         counters: Arc<Counters>,
@@ -102,12 +107,14 @@ impl Session {
     ) -> Self {
         Self {
             id,
+            kin,
             peer: OnceLock::new(),
             browser,
             created: now,
             connected: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
             transport: AtomicU8::new(identity::NO_TRANSPORT),
+            routes: SharedRoutes::default(),
             queue_told: AtomicU32::new(u32::MAX),
             received: AtomicU64::new(0),
             active: LastActive::new(now),
@@ -263,7 +270,15 @@ impl Session {
     /// Appends a frame. Returns what is to be done about it; see [`Pushed`].
     #[inline(always)] // into the walk: as a call it is 3 % more instructions for each queue
     pub(super) fn push(&self, frame: &Frame) -> Pushed {
-        let mut pushed = self.mailbox.lock().push(frame, self.bounds);
+        let mut mailbox = self.mailbox.lock();
+        if let Some(heir) = mailbox.heir() {
+            // A walk that began before the move.
+            let heir = Arc::clone(heir);
+            drop(mailbox);
+            return heir.push(frame);
+        }
+        let mut pushed = mailbox.push(frame, self.bounds);
+        drop(mailbox);
         pushed.carried |= self.deadline.load(Ordering::Relaxed) == HELD;
         pushed
     }
@@ -288,7 +303,11 @@ impl Session {
 
     /// Marks the session connected, for a connect that takes nothing over; true the first time.
     pub fn set_connected(&self) -> bool {
-        !self.connected.swap(true, Ordering::Relaxed)
+        let first = !self.connected.swap(true, Ordering::Relaxed);
+        if first {
+            self.release_own();
+        }
+        first
     }
 
     /// Hands delivery to a new carrier; the deadline is off while `held`, else `life`.
@@ -379,19 +398,23 @@ impl Session {
     ) -> Result<(), Refusal> {
         let mut subscriptions = self.subscriptions.lock();
         let list = subscriptions.as_mut().ok_or(Refusal::SessionUnknown)?;
-        if list.iter().any(|known| known.name == *name) {
-            return Ok(());
+        if !list.iter().any(|known| known.name == *name) {
+            if list.len() >= subscriptions_max {
+                return Err(Refusal::SubscribeDenied { reason: "subscription_limit" });
+            }
+            let (topic, key) = enter(self)?;
+            if list.is_empty() {
+                // Most sessions have one subscription; a vector would make room for four.
+                list.reserve_exact(1);
+            }
+            list.push(Subscription { name: name.clone(), topic, key });
+            self.counters.subscriptions.add(1);
         }
-        if list.len() >= subscriptions_max {
-            return Err(Refusal::SubscribeDenied { reason: "subscription_limit" });
+        let waker = self.mailbox.lock().release(name);
+        drop(subscriptions);
+        if let Some(waker) = waker {
+            waker.wake();
         }
-        let (topic, key) = enter(self)?;
-        if list.is_empty() {
-            // Most sessions have one subscription; a vector would make room for four.
-            list.reserve_exact(1);
-        }
-        list.push(Subscription { name: name.clone(), topic, key });
-        self.counters.subscriptions.add(1);
         Ok(())
     }
 
@@ -403,7 +426,9 @@ impl Session {
         let gone = list.swap_remove(index);
         self.counters.subscriptions.sub(1);
         // Still under the lock: a subscription made meanwhile would be a second one in the topic.
-        Some(gone.topic.remove(gone.key))
+        let was_last = gone.topic.remove(gone.key);
+        self.mailbox.lock().disclaim(name);
+        Some(was_last)
     }
 
     /// Ends the session and hands over its subscriptions; `None` if it had ended already.
@@ -417,9 +442,14 @@ impl Session {
     pub(super) fn settle(&self, written: usize, unwritten: Vec<Frame>) {
         let mut mailbox = self.mailbox.lock();
         mailbox.wrote(written);
+        self.counters.delivered.add(written);
+        if let Some(heir) = mailbox.heir() {
+            let heir = Arc::clone(heir);
+            drop(mailbox);
+            return heir.take_back(unwritten);
+        }
         let settled = mailbox.settle(unwritten);
         drop(mailbox);
-        self.counters.delivered.add(written);
         self.counters.dropped(settled.dropped);
         self.counters.discarded.add(settled.discarded);
         if let Some(waker) = settled.waker {

@@ -60,6 +60,7 @@ impl Broker {
         if self.expire(now) || self.sweep() {
             return true;
         }
+        self.forget_unclaimed(self.clock.at(now));
         self.shed();
         self.forget_patterns();
         false

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod limits;
+mod moves;
 
 pub(super) fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()

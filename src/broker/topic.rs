@@ -59,7 +59,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Whether the message is not for `session`, though it subscribed.
     pub(super) fn skips(&self, session: &Session) -> bool {
-        self.except == Some(session.id())
+        self.except == Some(session.kin())
             || self.reach.as_ref().is_some_and(|reach| reach.excludes(session))
     }
 }
@@ -154,6 +154,16 @@ impl Topic {
         }
         subscribers.snapshot = None;
         Ok(Subscriber(subscribers.slab.insert(session)))
+    }
+
+    /// Puts `session` in the place of a subscriber: whoever walks meets one of the two.
+    pub(super) fn replace(&self, subscriber: Subscriber, session: Arc<Session>) {
+        let mut subscribers = self.subscribers.lock();
+        let stale = subscribers.snapshot.take();
+        let gone =
+            subscribers.slab.get_mut(subscriber.0).map(|place| std::mem::replace(place, session));
+        drop(subscribers);
+        drop((stale, gone));
     }
 
     /// Takes a subscriber out. True if it was the last one of a topic that the sweep has not listed:

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Activity, Admin, Api, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp,
-    Queue, SameSite, Server, Session, Socket, Streaming, Transport, Transports, WebSocket,
+    Promote, Queue, SameSite, Server, Session, Socket, Streaming, Transport, Transports, WebSocket,
 };
 
 impl Default for Server {
@@ -51,6 +51,11 @@ impl Default for Transports {
                 compression: false,
                 protocol: String::new(),
                 handshake_per_connection: false,
+                demote_after: 3,
+                demote_window: Duration::from_secs(60),
+                demote_young: Duration::from_secs(15),
+                demote_for: Duration::from_secs(600),
+                promote: Promote::Handshake,
             },
             streaming: Streaming { heartbeat: Duration::from_secs(25) },
             socket: Socket::default(),

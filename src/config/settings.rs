@@ -6,7 +6,7 @@
 use toml::Value;
 
 use super::{
-    Activity, ChannelRule, Config, LogFormat, LogIp, QueuePolicy, SameSite, Transport,
+    Activity, ChannelRule, Config, LogFormat, LogIp, Promote, QueuePolicy, SameSite, Transport,
     form::{
         Address, AutoFlag, Choice, Count, FilePath, Flag, Form, List, Optional, OrUnlimited, Size,
         Span, Text,
@@ -383,6 +383,40 @@ fn transports() -> Vec<Setting<Config>> {
             Flag,
             "Ties a session to the socket of its handshake. Breaks page reload and the switch \
              between transports; a proxy that checks each socket may want it.",
+        ),
+        Setting::new(
+            "transports.websocket.demote_after",
+            |c| &mut c.transports.websocket.demote_after,
+            Count(0, 100),
+            "After so many broken WebSockets within `demote_window` a client is led to long-polling, \
+             without loss of messages. 0: never. See docs/transports.md.",
+        ),
+        Setting::new(
+            "transports.websocket.demote_window",
+            |c| &mut c.transports.websocket.demote_window,
+            Span(100, 3_600_000),
+            "The time in which broken WebSockets are counted.",
+        ),
+        Setting::new(
+            "transports.websocket.demote_young",
+            |c| &mut c.transports.websocket.demote_young,
+            Span(0, 3_600_000),
+            "Only WebSockets that broke before this age count. `\"0s\"`: all.",
+        ),
+        Setting::new(
+            "transports.websocket.demote_for",
+            |c| &mut c.transports.websocket.demote_for,
+            Span(100, 14_400_000),
+            "How long handshakes then leave WebSocket out. Each time that it happens again within a \
+             day doubles it, up to 4 h.",
+        ),
+        Setting::new(
+            "transports.websocket.promote",
+            |c| &mut c.transports.websocket.promote,
+            Choice(&[("handshake", Promote::Handshake), ("steer", Promote::Steer)]),
+            "How a client comes back to WebSocket after that: with its next handshake, or at once, \
+             when it is told to shake hands. The latter costs an application its subscriptions if it \
+             does not renew them after a handshake.",
         ),
         Setting::new(
             "transports.streaming.heartbeat",

@@ -12,6 +12,7 @@ use super::{
     cookie::{Cookies, Occasion, Presented},
     credentials::Keys,
     drain::Drain,
+    fallback::Fallback,
     forwarded::{Proxies, Scheme},
     origin::{self, OriginRule},
     publish::Api,
@@ -40,6 +41,7 @@ pub(crate) struct App {
     pub(super) services: Services,
     pub(super) admin: admin::State,
     pub(crate) drain: Drain,
+    pub(super) fallback: Fallback,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
     /// What a handshake reply offers.
@@ -69,6 +71,7 @@ impl App {
             services: Services::new(&config, broker.name_limits())?,
             admin: admin::State::new(&config, clock::now()),
             drain: Drain::new(),
+            fallback: Fallback::new(&config),
             tasks: TaskTracker::new(),
             connection_types: config.transports.names(),
             pages: Pages::default(),

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{app::App, clock, timesync::Timesync};
+use super::{app::App, clock, report, timesync::Timesync};
 use crate::{
     bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
     broker::{Batch, Carrier, Cause, Generation, Session},
@@ -41,6 +41,8 @@ pub(super) enum Release {
     Streamed,
     /// The server is about to stop: come back after so long.
     Drain(Duration),
+    /// The client may use WebSocket again and is sent to a handshake (protocol.md SF12).
+    Steered,
     /// The session has ended.
     Ended(Cause),
 }
@@ -57,6 +59,9 @@ impl Connect {
             session.acknowledge(number);
         }
         let (first, generation) = app.broker.connect(session, carrier, clock::now());
+        if first {
+            app.fallback.spoke(session.browser());
+        }
         let timeout = app.config.session.timeout;
         // Asked after the claim: a connect that is being superseded may send until then.
         let at_once = first || session.must_resend();
@@ -128,7 +133,8 @@ impl Connect {
                     _ => (true, None, STOP),
                 }
             }
-            Release::Ended(
+            Release::Steered
+            | Release::Ended(
                 Cause::Expired | Cause::Slow | Cause::Limit | Cause::Drain | Cause::Moved,
             ) => (false, Some(Refusal::SessionUnknown), START_ANEW),
         };
@@ -163,6 +169,18 @@ impl Connect {
 
     const fn advised(&self, pause: Duration) -> Duration {
         if self.counts_seconds { Duration::ZERO } else { pause }
+    }
+
+    /// What it comes to if no message has released it.
+    pub(super) fn hold_ended(&self, due: Release) -> Release {
+        if due != Release::Due {
+            return due;
+        }
+        if self.app.fallback.promotes(&self.app, &self.session) {
+            return Release::Steered;
+        }
+        report::timed_out(&self.app, &self.session);
+        due
     }
 
     /// How long one tab too many is held instead of being advised to pause, because its client would

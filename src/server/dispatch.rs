@@ -72,6 +72,8 @@ pub(super) struct Outcome {
     pub(super) overloaded: bool,
     /// The client said goodbye.
     pub(super) disconnected: bool,
+    /// The client was sent to a handshake, because it is to change its transport.
+    pub(super) steered: bool,
     /// Replies in request order, separated by commas.
     pub(super) replies: Vec<u8>,
     /// The connect of the batch. If its hold is not zero its reply is still to be written.
@@ -178,6 +180,9 @@ impl Turn<'_, '_> {
             CONNECT if self.app.broker.is_idle(&current, clock::now()) => {
                 self.send_away(&current);
                 *session = None;
+            }
+            CONNECT if self.app.fallback.steers(self.app, self.sender, &current) => {
+                self.steer(&current);
             }
             CONNECT => self.connect(&current),
             SUBSCRIBE => self.each_subscription(&current, true),
@@ -298,6 +303,15 @@ impl Turn<'_, '_> {
         self.outcome.taken = connect.write_reply(ended, &mut self.outcome.replies);
         self.outcome.connect = Some(connect);
         self.outcome.disconnected = true;
+    }
+
+    /// Sends the client of a session that is to move to a handshake (protocol.md SF5).
+    fn steer(&mut self, session: &Session) {
+        if let Some(AckRequest::UpTo(number)) = self.ext.ack {
+            session.acknowledge(number);
+        }
+        self.outcome.steered = true;
+        self.refuse(Refusal::SessionUnknown, Some(START_ANEW));
     }
 
     fn each_subscription(&mut self, session: &Arc<Session>, subscribe: bool) {

@@ -11,6 +11,7 @@ use super::{
     connect::{START_ANEW, STOP, regular_advice},
     dispatch::{HANDSHAKE, Outcome, Sender},
     drain::jitter,
+    fallback::Welcome,
     report,
     timesync::Timesync,
 };
@@ -19,7 +20,7 @@ use crate::{
         AckReply, AckRequest, Advice, HandshakeFields, Message, Refusal, Reply, ReplyExt,
         RequestExt, shown_key,
     },
-    broker::{Batch, Generation, Session, SessionId},
+    broker::{Batch, Generation, Session, SessionId, Sid},
     events::{Operation, Rights},
 };
 
@@ -44,20 +45,42 @@ pub(super) fn handshake(
     } else if !common {
         Err(Refusal::HandshakeFailed)
     } else {
-        new_session_id().and_then(|id| app.broker.handshake(id, sender.browser, clock::now()))
+        open(app, sender, message)
     };
     match opened {
-        Ok(session) => {
+        Ok((session, moved_from)) => {
             let rights = rights.unwrap_or_default();
             let sid = Some(app.sid(&session.id()));
             let peer = sender.whence.peer(app, sender.address, sid, rights);
             app.broker.introduce(&session, peer);
             session.set_transport(sender.transport);
-            report::handshake(app, sender, &session, message);
+            report::handshake(app, sender, &session, message, moved_from);
             welcome(app, sender, session, message, outcome);
         }
         Err(refusal) => refuse(app, sender, message, refusal, outcome),
     }
+}
+
+/// Opens a session; for a client that was steered here, the heir of the one that it had, whose public
+/// name comes along.
+fn open(
+    app: &App,
+    sender: &Sender<'_>,
+    message: &Message<'_>,
+) -> Result<(Arc<Session>, Option<Sid>), Refusal> {
+    let Welcome { old, routes } = app.fallback.welcomes(app, sender, message);
+    let (id, now) = (new_session_id()?, clock::now());
+    let heir = old.and_then(|old| {
+        let session = app.broker.succeed(&old, id, sender.browser, now).ok()?;
+        app.fallback.moved(&old, &session);
+        Some((session, old.sid()))
+    });
+    let (session, moved_from) = match heir {
+        Some(heir) => heir,
+        None => (app.broker.handshake(id, sender.browser, now)?, None),
+    };
+    session.set_routes(routes);
+    Ok((session, moved_from))
 }
 
 /// The client shows a key that is not, or no longer, one of ours.
@@ -110,7 +133,7 @@ fn welcome(
     let mut advice = regular_advice(app, sender.advised(config.interval));
     advice.max_interval = config.handshake_reconnect.then_some(config.max_interval);
     let client_id = session.id().client_id();
-    let connection_types = app.connection_types.as_slice();
+    let connection_types = app.fallback.offered(app, session.routes());
     Reply {
         channel: Some(HANDSHAKE),
         id: message.id.echo(),

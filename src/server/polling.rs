@@ -162,12 +162,7 @@ impl Poller {
         };
         let ready = select! {
             ready = connect.session().signal(connect.generation()) => ready,
-            () = sleep(hold) => {
-                if due == Release::Due {
-                    report::timed_out(app, connect.session());
-                }
-                return Some(due);
-            }
+            () = sleep(hold) => return Some(connect.hold_ended(due)),
             pause = app.drain.sends_away() => return Some(Release::Drain(pause)),
         };
         match ready {

@@ -14,23 +14,39 @@ use crate::{
     broker::{About, Cause, Payload, Session},
     config::Transport,
     events::{
-        Auth, ConnectKind, EventType, Glance, NodeEvent, Operation, Subject, Subscribed,
+        Auth, ConnectKind, EventType, Glance, NodeEvent, Operation, Sid, Subject, Subscribed,
         TransportKind, Via, What, cut,
     },
     telemetry::Allowed,
 };
 
 mod channel;
+mod steering;
 
 use self::channel::{event, shown};
+pub(super) use self::steering::{demoted, promoted, upgrades_refused};
 
-/// A session was opened.
-pub(super) fn handshake(app: &App, sender: &Sender<'_>, session: &Session, message: &Message<'_>) {
+/// A session was opened; `moved_from`: in the place of another one, by fallback.
+pub(super) fn handshake(
+    app: &App,
+    sender: &Sender<'_>,
+    session: &Session,
+    message: &Message<'_>,
+    moved_from: Option<Sid>,
+) {
     let transport = sender.transport.name();
     let (sid, ip) = (session.sid().map(display), ip(app, sender.address));
-    debug!(event = "handshake", ok = true, sid, ip, transport);
+    debug!(
+        event = "handshake",
+        ok = true,
+        sid,
+        ip,
+        transport,
+        moved_from = moved_from.map(display)
+    );
     let auth = if shown_key(message.ext).is_some() { Auth::Key } else { Auth::Anonymous };
-    app.broker.tell(session, About::of(EventType::Handshake), || handshake_of(message, auth));
+    app.broker
+        .tell(session, About::of(EventType::Handshake), || handshake_of(message, auth, moved_from));
 }
 
 /// A connect was taken.
@@ -133,7 +149,7 @@ pub(super) fn refused(
     };
     let total = session.map_or(0, |session| app.broker.subscriptions(session));
     let what = || match kind {
-        EventType::Handshake => handshake_of(message, Auth::Anonymous),
+        EventType::Handshake => handshake_of(message, Auth::Anonymous, None),
         // Whoever comes with a session that is not known thinks that it goes on.
         EventType::Connect => What::Connect { kind: ConnectKind::Resume, gap: None },
         EventType::Subscribe | EventType::Unsubscribe => {
@@ -249,13 +265,13 @@ fn tell(app: &App, client: IpAddr, what: What) {
         .emit(&glance, || (Subject { peer: Some(stranger(app, client)), transport: None }, what));
 }
 
-fn handshake_of(message: &Message<'_>, auth: Auth) -> What {
+fn handshake_of(message: &Message<'_>, auth: Auth, moved_from: Option<Sid>) -> What {
     let types = message.connection_types.iter().flatten().take(NAMES_TOLD);
     let short = |text: &str| Box::from(cut(text, NAME_CHARS));
     What::Handshake {
         types: types.map(|name| short(name)).collect(),
         ext_keys: ext_keys(message.ext, NAMES_TOLD).iter().map(|name| short(name)).collect(),
-        moved_from: None,
+        moved_from,
         auth,
     }
 }
@@ -273,13 +289,15 @@ fn ip(app: &App, client: IpAddr) -> Option<String> {
     app.config.log.ip.shorten(client).map(|ip| ip.to_string())
 }
 
-/// Writes sessions that ended since the last look into the log; listeners knew at once.
+/// Writes sessions that ended since the last look, and subscriptions that were not renewed, into the
+/// log; listeners knew of ends at once.
 pub(super) fn ended(app: &App) {
+    steering::unclaimed(app);
     for gone in app.broker.take_ended() {
         let (cause, discarded) = (gone.cause.as_str(), gone.discarded);
         let (sid, age_s) = (display(app.sid(&gone.id)), gone.age.as_secs());
         let key = match gone.cause {
-            Cause::Client => {
+            Cause::Client | Cause::Moved => {
                 debug!(event = "disconnect", sid, cause, age_s, discarded);
                 continue;
             }
@@ -287,7 +305,7 @@ pub(super) fn ended(app: &App) {
             Cause::Idle => Some("session.max_inactivity"),
             Cause::Slow => Some("session.queue"),
             Cause::Limit => Some("limits.queued_bytes"),
-            Cause::Kicked | Cause::Drain | Cause::Moved => None,
+            Cause::Kicked | Cause::Drain => None,
         };
         info!(event = "disconnect", sid, cause, age_s, discarded, key);
     }

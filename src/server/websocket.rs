@@ -31,6 +31,7 @@ use super::{
     clock,
     connect::{Connect, Release},
     cookie::Presented,
+    fallback::Moment,
     link::Link,
     report,
 };
@@ -52,6 +53,9 @@ pub(super) mod upgrade;
 /// (protocol.md 81).
 const LINGER: Duration = Duration::from_secs(5);
 
+/// The reason with which cometd.js closes when it has missed a reply.
+const TIMED_OUT: &str = "Message Timeout";
+
 /// What is known of a client from its upgrade request.
 pub(super) struct Upgraded {
     pub(super) cookies: Presented,
@@ -68,6 +72,8 @@ pub(super) struct Upgraded {
 pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box<Connection> {
     Box::new(Connection {
         binding: Binding::Nobody(Leave::later(&app)),
+        opened: app.fallback.moment(),
+        texts: (false, false),
         silence: Silence::since(clock::now()),
         app,
         socket,
@@ -80,10 +86,16 @@ pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box
 enum End {
     /// The client closed; its code is echoed.
     ClosedByClient(Option<u16>),
+    /// The client closed because it missed a reply.
+    TimedOut,
     /// We close, with a code and a reason of at most 123 bytes.
     Close(u16, &'static str),
-    /// The stream is of no use any more.
+    /// The client does not answer.
+    Silent,
+    /// The stream broke.
     Lost,
+    /// We give the stream up, which may be sound.
+    GivenUp,
 }
 
 /// What woke the task.
@@ -105,6 +117,9 @@ pub(super) struct Connection {
     /// The connect that is held, and when it is answered.
     connect: Option<(Connect, Instant)>,
     silence: Silence,
+    opened: Moment,
+    /// Whether one text has come, and whether more have.
+    texts: (bool, bool),
 }
 
 impl Connection {
@@ -115,6 +130,7 @@ impl Connection {
     pub(super) async fn serve(mut self: Box<Self>) {
         let app = Arc::clone(&self.app);
         let end = self.run().await;
+        self.note(&end);
         self.unbind();
         select! {
             () = Box::pin(self.close(end)) => {}
@@ -138,7 +154,7 @@ impl Connection {
                     let farewell = Box::pin(self.drain(pause));
                     return select! {
                         end = farewell => end,
-                        () = app.drain.ended() => End::Lost,
+                        () = app.drain.ended() => End::GivenUp,
                     };
                 }
             };
@@ -171,16 +187,41 @@ impl Connection {
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {
         self.is_alive(clock::now());
         match event {
-            Ok(Event::Text(text)) => self.text(&text).await,
+            Ok(Event::Text(text)) => {
+                self.texts = (true, self.texts.0);
+                self.text(&text).await
+            }
             Ok(Event::Ping(payload)) => Ok(self.socket.send_pong(&payload).await?),
             Ok(Event::Pong) => Ok(()),
             Ok(Event::Binary(_)) => Err(End::Close(close::UNSUPPORTED, "text frames only")),
-            Ok(Event::Close(code)) => Err(End::ClosedByClient(code)),
+            Ok(Event::Close(Some(close::NORMAL), reason)) if *reason == *TIMED_OUT => {
+                Err(End::TimedOut)
+            }
+            Ok(Event::Close(code, _)) => Err(End::ClosedByClient(code)),
             Err(RecvError::Violation(violation)) => {
                 report::bad_request(&self.app, self.upgraded.address, "frame", &violation);
                 Err(End::Close(violation.code, violation.reason))
             }
             Err(RecvError::Closed(_)) => Err(End::Lost),
+        }
+    }
+
+    /// Counts an end that nobody wanted (protocol.md SF1, SF13).
+    fn note(&self, end: &End) {
+        let Self { app, upgraded: Upgraded { browser, cookies, transport, .. }, .. } = self;
+        if *transport != Transport::WebSocket {
+            return;
+        }
+        let broken = matches!(end, End::TimedOut | End::Silent | End::Lost);
+        if let Some(session) = self.binding.sufferer().filter(|_| broken) {
+            app.fallback.broken(app, session, cookies, self.opened);
+        }
+        match self.texts {
+            (_, true) => app.fallback.spoke(*browser),
+            _ if broken || matches!(end, End::ClosedByClient(_)) => {
+                app.fallback.mute(app, *browser);
+            }
+            _ => {}
         }
     }
 
@@ -195,8 +236,10 @@ impl Connection {
     async fn close(mut self: Box<Self>, end: End) {
         let (code, reason) = match end {
             End::ClosedByClient(code) => (code, ""),
+            End::TimedOut => (Some(close::NORMAL), ""),
             End::Close(code, reason) => (Some(code), reason),
-            End::Lost => return,
+            End::Silent => (Some(close::GOING_AWAY), "no answer to a ping"),
+            End::Lost | End::GivenUp => return,
         };
         if self.socket.send_close(code, reason).await.is_ok() {
             self.socket.shut_down(LINGER).await;

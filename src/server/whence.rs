@@ -23,6 +23,14 @@ pub(super) enum Whence<'a> {
 }
 
 impl Whence<'_> {
+    /// What is known of page and program.
+    pub(super) fn page(&self, app: &App) -> Option<Arc<Page>> {
+        match self {
+            Self::Request(headers) => Some(page(app, headers)),
+            Self::Upgrade(page) => page.cloned(),
+        }
+    }
+
     /// Who sends from there, for events.
     pub(super) fn peer(
         &self,
@@ -31,11 +39,7 @@ impl Whence<'_> {
         sid: Option<Sid>,
         rights: Option<Arc<Rights>>,
     ) -> Arc<Peer> {
-        let page = match self {
-            Self::Request(headers) => Some(page(app, headers)),
-            Self::Upgrade(page) => page.cloned(),
-        };
-        Arc::new(Peer { sid, ip: ip(app, address), page, rights })
+        Arc::new(Peer { sid, ip: ip(app, address), page: self.page(app), rights })
     }
 }
 

@@ -37,8 +37,8 @@ pub enum Event {
     Ping(Bytes),
     /// Answers a ping, or is a sign of life.
     Pong,
-    /// The peer's last frame, with its code if it gave one. No event follows.
-    Close(Option<u16>),
+    /// The peer's last frame, with its code and reason if it gave them. No event follows.
+    Close(Option<u16>, Box<str>),
 }
 
 /// The peer broke a rule; the connection is closed with this code and reason.
@@ -129,7 +129,7 @@ impl Decoder {
         }
         let outcome = self.advance();
         match outcome {
-            Ok(Some(Event::Close(_))) => self.finish(End::Closed),
+            Ok(Some(Event::Close(..))) => self.finish(End::Closed),
             Ok(_) => {}
             Err(violation) => self.finish(End::Violated(violation)),
         }
@@ -178,7 +178,7 @@ impl Decoder {
         self.unread.consume(end);
         match header.opcode {
             Opcode::Ping => Ok(Some(Event::Ping(payload.into()))),
-            Opcode::Close => close_code(&payload).map(|code| Some(Event::Close(code))),
+            Opcode::Close => close_reason(&payload).map(Some),
             _ => Ok(Some(Event::Pong)),
         }
     }
@@ -231,10 +231,10 @@ impl Decoder {
 }
 
 /// Reads the payload of a close frame (RFC 6455 5.5.1, 7.4).
-fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+fn close_reason(payload: &[u8]) -> Result<Event, Violation> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return match payload {
-            [] => Ok(None),
+            [] => Ok(Event::Close(None, Box::default())),
             _ => Err(Violation::protocol("close code cut short")),
         };
     };
@@ -243,7 +243,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
         return Err(Violation::protocol("invalid close code"));
     }
     match std::str::from_utf8(reason) {
-        Ok(_) => Ok(Some(code)),
+        Ok(reason) => Ok(Event::Close(Some(code), reason.into())),
         Err(_) => Err(Violation::payload("close reason is not UTF-8")),
     }
 }

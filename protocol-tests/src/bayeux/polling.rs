@@ -42,6 +42,16 @@ impl Polling {
         Self { address, client_id, cookie: Some(response.cookie()), connection }
     }
 
+    /// Goes on with a session that exists already.
+    pub async fn adopt(address: SocketAddr, client_id: &str, cookie: Option<&str>) -> Self {
+        Self {
+            address,
+            client_id: client_id.to_owned(),
+            cookie: cookie.map(str::to_owned),
+            connection: Connection::open(address).await,
+        }
+    }
+
     /// Handshakes and makes the first connect.
     pub async fn connected(address: SocketAddr) -> Self {
         let mut session = Self::handshake(address).await;

@@ -1,6 +1,6 @@
 //! The rules of the wire protocol, one line each.
 
-use super::{Item, Level};
+use super::{FALLBACK, Item, Level};
 use Level::{May, Must, Should};
 
 const fn item(number: u16, level: Level, title: &'static str) -> Item {
@@ -156,4 +156,17 @@ pub const ITEMS: &[Item] = &[
     item(144, Should, "A silent peer is pinged, and closed if it stays silent"),
     item(150, May, "Streams: `streaming` and `iframe`, and what holds for `eventsource` too"),
     item(151, May, "Raw TCP: texts that end with NUL or line feed"),
+    item(FALLBACK + 1, Must, "A broken WebSocket is one that ended unasked; leaving a page and closes by the server are none"),
+    item(FALLBACK + 2, Must, "Breaks are booked by browser cookie, or by session: nobody pays for others at his address"),
+    item(FALLBACK + 3, Must, "`demote_after` breaks of young WebSockets within `demote_window` demote, longer each time"),
+    item(FALLBACK + 4, Must, "Who cannot change or has been steered already is not steered, and never refused service"),
+    item(FALLBACK + 5, Must, "A session that lost a WebSocket itself gets 402 in place of its connect reply"),
+    item(FALLBACK + 6, Must, "The handshake that follows is answered without `websocket`"),
+    item(FALLBACK + 7, Must, "The client goes on by POST, and its old WebSocket is closed with 1000"),
+    item(FALLBACK + 8, Must, "A new page of a demoted browser gets the short list at once"),
+    item(FALLBACK + 9, Must, "The new session keeps subscriptions and messages until they are claimed, once and in order"),
+    item(FALLBACK + 10, Must, "Old and new session are linked by socket or cookie, one at a time, never by address"),
+    item(FALLBACK + 11, Must, "While it moves a session can do everything but connect; then it is unknown"),
+    item(FALLBACK + 12, Must, "After the demotion WebSocket is offered again; `promote = \"steer\"` leads back to it"),
+    item(FALLBACK + 13, Should, "Upgrades of a browser whose WebSockets pass nothing are refused, never those of a page in service"),
 ];

@@ -34,7 +34,8 @@ struct Mover {
 
 impl Mover {
     async fn start() -> Self {
-        let broker = Broker::start().await;
+        // It leaves its WebSockets without a word, and does not shake hands anew.
+        let broker = Broker::with(|config| config.transports.websocket.demote_after = 0).await;
         let session = Polling::subscribed(broker.address, CHANNEL).await;
         let ledger = Ledger::default();
         subscribed(&ledger, "s");

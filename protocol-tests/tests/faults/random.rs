@@ -26,7 +26,12 @@ const TURMOIL: Duration = Duration::from_secs(4);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_faults_repeat_and_reorder_nothing() {
     let mut random = Random::new(Random::seed_or(0x5EED));
-    let broker = Broker::holding(300).await;
+    let broker = Broker::with(|config| {
+        config.session.timeout = Duration::from_millis(300);
+        // These clients do not shake hands anew.
+        config.transports.websocket.demote_after = 0;
+    })
+    .await;
     let proxy = Proxy::start(broker.address).await;
     for _ in 0..20_000 {
         proxy.next(mortal(&mut random));

@@ -46,7 +46,8 @@ impl Mailbox {
     ) -> Option<(Arc<Feed>, bool)> {
         let feed = self.feed.as_ref()?;
         let free = took || self.out.is_none();
-        if !self.is_owner(owner) || !free || self.acknowledges() || !self.queue.is_empty() {
+        let entitled = self.is_owner(owner) && !self.is_leaving();
+        if !entitled || !free || self.acknowledges() || !self.queue.is_empty() {
             return None;
         }
         let flows = self.flows();

@@ -18,7 +18,7 @@ use crate::{
 
 fn session() -> Arc<Session> {
     let settings = Settings::new(&Config::default());
-    Arc::new(Session::new(id(1), None, &settings, Arc::default(), 0))
+    Arc::new(Session::new((id(1), id(1)), None, &settings, Arc::default(), 0))
 }
 
 fn push(session: &Session, number: usize) -> Pushed {

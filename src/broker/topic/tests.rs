@@ -13,7 +13,7 @@ use crate::{
 
 fn session(number: u8) -> Arc<Session> {
     let settings = Settings::new(&Config::default());
-    Arc::new(Session::new(id(number), None, &settings, Arc::default(), 0))
+    Arc::new(Session::new((id(number), id(number)), None, &settings, Arc::default(), 0))
 }
 
 fn message(number: usize, size: usize) -> Pending {

@@ -18,12 +18,18 @@ use crate::{
     ws::close,
 };
 
+/// How long a socket stays open that its client is to leave (protocol.md SF7).
+const STEERED_FOR: Duration = Duration::from_secs(10);
+
 /// What a connection is to a session.
 pub(super) enum Binding {
     /// It speaks for none: not yet, or its session has ended.
     Nobody(Leave),
     /// Another carrier has taken over; what the client sends here still counts as this session's.
     Former { session: Arc<Session>, leave: Leave },
+    /// The client has shaken hands here and is to go on by polling. The generation tells when it does;
+    /// if it stays here instead, its first connect makes it a carrier (protocol.md SF7).
+    Leaving { session: Arc<Session>, generation: Generation, until: Instant },
     /// It delivers for this session until a newer generation does.
     Carrier { session: Arc<Session>, generation: Generation },
 }
@@ -48,13 +54,26 @@ impl Binding {
     pub(super) const fn session(&self) -> Option<&Arc<Session>> {
         match self {
             Self::Nobody(_) => None,
-            Self::Former { session, .. } | Self::Carrier { session, .. } => Some(session),
+            Self::Former { session, .. }
+            | Self::Leaving { session, .. }
+            | Self::Carrier { session, .. } => Some(session),
+        }
+    }
+
+    /// The session that suffers if the connection breaks now. One that goes on by polling has left it
+    /// behind.
+    pub(super) fn sufferer(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Carrier { session, .. } => Some(session),
+            Self::Former { session, .. } => Some(session).filter(|session| session.is_on_socket()),
+            Self::Nobody(_) | Self::Leaving { .. } => None,
         }
     }
 
     pub(super) const fn leave(&self) -> Option<Leave> {
         match self {
             Self::Nobody(leave) | Self::Former { leave, .. } => Some(*leave),
+            Self::Leaving { until, .. } => Some(Leave { at: *until, code: close::NORMAL }),
             Self::Carrier { .. } => None,
         }
     }
@@ -71,6 +90,7 @@ impl Binding {
             Self::Carrier { session, generation } if connect || !session.is_deliver_only() => {
                 session.signal(*generation).await
             }
+            Self::Leaving { session, generation, .. } => session.signal(*generation).await,
             _ => std::future::pending().await,
         }
     }
@@ -92,6 +112,9 @@ impl Connection {
     /// connection moves its deliveries here, before any connect (protocol.md 100).
     pub(super) fn bind(&mut self, session: Arc<Session>, opened: bool, connect: Option<&Connect>) {
         let known = self.binding.session().is_some_and(|bound| bound.id() == session.id());
+        if opened && session.routes().shortened {
+            return self.expect_leave(session);
+        }
         let generation = match (connect, known) {
             (Some(connect), _) => connect.generation(),
             (None, true) => {
@@ -102,7 +125,10 @@ impl Connection {
             }
             (None, false) => self.app.broker.claim(&session, Carrier::Socket, false, clock::now()),
         };
-        let now = Binding::Carrier { session, generation };
+        self.rebind(Binding::Carrier { session, generation }, opened);
+    }
+
+    fn rebind(&mut self, now: Binding, opened: bool) {
         let before = std::mem::replace(&mut self.binding, now);
         if opened {
             // A session that another connection has taken over is not this one's to end.
@@ -111,6 +137,21 @@ impl Connection {
             }
             self.connect = None;
         }
+    }
+
+    /// Speaks for a session that another connection is to deliver for.
+    fn expect_leave(&mut self, session: Arc<Session>) {
+        let now = clock::now();
+        // By nothing: a socket would keep responses from carrying what waits.
+        let generation = self.app.broker.claim(&session, Carrier::None, false, now);
+        self.rebind(Binding::Leaving { session, generation, until: now + STEERED_FOR }, true);
+    }
+
+    /// Delivers no more for a session whose client was sent to a handshake.
+    pub(super) fn steered(&mut self, session: Arc<Session>) {
+        self.connect = None;
+        let leave = Leave { at: clock::now() + STEERED_FOR, code: close::NORMAL };
+        self.binding = Binding::Former { session, leave };
     }
 
     pub(super) async fn session_is(&mut self, ready: Ready) -> Result<(), End> {
@@ -125,9 +166,15 @@ impl Connection {
             }
             Ready::Superseded => {
                 self.connect = None;
-                if let Binding::Carrier { session, .. } = &self.binding {
-                    let leave = Leave::later(&self.app);
-                    self.binding = Binding::Former { session: Arc::clone(session), leave };
+                match &self.binding {
+                    Binding::Leaving { .. } => {
+                        return Err(End::Close(close::NORMAL, "goes on by polling"));
+                    }
+                    Binding::Carrier { session, .. } => {
+                        let leave = Leave::later(&self.app);
+                        self.binding = Binding::Former { session: Arc::clone(session), leave };
+                    }
+                    Binding::Nobody(_) | Binding::Former { .. } => {}
                 }
                 Ok(())
             }

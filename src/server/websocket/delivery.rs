@@ -16,8 +16,15 @@ impl Connection {
     /// Writes one batch of what waits, if the socket takes it at once: the usual case, and what a
     /// delivery costs. More of it comes after whatever else this connection has to do.
     pub(super) fn poll_deliver(&self, cx: &Context<'_>) -> Poll<Wake> {
-        let Binding::Carrier { session, generation } = &self.binding else { return Poll::Pending };
-        let flow = session.poll_flow(*generation, self.connect.is_some(), cx);
+        let (session, generation, connect) = match &self.binding {
+            Binding::Carrier { session, generation } => {
+                (session, generation, self.connect.is_some())
+            }
+            // Nothing is delivered here; the end of the wait is told as if there were a connect.
+            Binding::Leaving { session, generation, .. } => (session, generation, true),
+            Binding::Nobody(_) | Binding::Former { .. } => return Poll::Pending,
+        };
+        let flow = session.poll_flow(*generation, connect, cx);
         let mut batch = match ready!(flow) {
             Ok(batch) => batch,
             Err(ready) => return Poll::Ready(Wake::Session(ready)),
@@ -91,15 +98,21 @@ impl Connection {
     }
 
     fn lost(&self, error: &SendError) -> End {
-        if matches!(error, SendError::Stalled) {
-            report::bad_request(&self.app, self.upgraded.address, "stalled", error);
+        match error {
+            SendError::Stalled => {
+                report::bad_request(&self.app, self.upgraded.address, "stalled", error);
+                End::GivenUp
+            }
+            SendError::Closed(_) => End::Lost,
         }
-        End::Lost
     }
 }
 
 impl From<SendError> for End {
-    fn from(_: SendError) -> Self {
-        Self::Lost
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Stalled => Self::GivenUp,
+            SendError::Closed(_) => Self::Lost,
+        }
     }
 }

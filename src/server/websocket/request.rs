@@ -45,9 +45,14 @@ impl Connection {
     }
 
     async fn respond(&mut self, outcome: Outcome) -> Result<(), End> {
-        let Outcome { session, opened, disconnected, replies, mut connect, taken, .. } = outcome;
+        let Outcome { session, opened, disconnected, steered, replies, mut connect, taken, .. } =
+            outcome;
         if let Some(session) = session {
-            self.bind(session, opened, connect.as_ref());
+            if steered {
+                self.steered(session);
+            } else {
+                self.bind(session, opened, connect.as_ref());
+            }
         }
         // A connect with a hold replaces the one before, which gets no reply (42).
         let answered = connect.as_ref().is_some_and(|connect| connect.hold.is_zero());

@@ -13,7 +13,6 @@ use super::{Connection, End, binding::Leave};
 use crate::{
     broker::Ready,
     server::{app::App, clock, connect::Release, report},
-    ws::close,
 };
 
 /// A timer that fires so late shows that the connection was not listened to.
@@ -71,7 +70,7 @@ impl Connection {
         }
         // Who comes late has not listened meanwhile, such as a process that was stopped: ask again.
         if self.silence.pinged.is_some() && now.saturating_duration_since(due) < OVERSLEPT {
-            return Err(End::Close(close::GOING_AWAY, "no answer to a ping"));
+            return Err(End::Silent);
         }
         if !self.socket.ping().await? {
             // Nothing to ask with: its session ends by itself if the client has gone.

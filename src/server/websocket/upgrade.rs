@@ -69,6 +69,10 @@ pub(in crate::server) fn respond(
     };
     let headers = request.headers();
     let cookies = app.cookies.presented(headers);
+    if app.fallback.refuses(app, client.address, &cookies) {
+        let problem = "WebSockets of this browser pass nothing: use long-polling\n";
+        return text(StatusCode::SERVICE_UNAVAILABLE, problem);
+    }
     let counts_seconds = Poller::counts_seconds(headers);
     let (browser, set_cookie) = app.browser(&cookies, headers, client.scheme, Occasion::Upgrade);
     let mut response = Response::new(Body::default());

@@ -72,7 +72,7 @@ fn messages_and_control_frames_become_events() {
             Event::Binary(vec![0xff, 0x00]),
             Event::Ping(Bytes::from_static(b"are you there")),
             Event::Pong,
-            Event::Close(Some(1000)),
+            Event::Close(Some(1000), "ok".into()),
         ]
     );
 }
@@ -87,7 +87,7 @@ fn fragments_are_joined_around_a_ping() {
 #[test]
 fn nothing_is_read_after_a_close() {
     let bytes = [frame(CLOSE, b""), frame(TEXT, b"late"), vec![0xff]].concat();
-    assert_eq!(decode([&bytes[..]], false), (vec![Event::Close(None)], None));
+    assert_eq!(decode([&bytes[..]], false), (vec![Event::Close(None, "".into())], None));
 }
 
 #[test]

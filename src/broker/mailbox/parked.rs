@@ -1,0 +1,243 @@
+//! The queue of a session whose client moves from one session to another.
+//!
+//! A client that the server steers to another transport shakes hands anew: its session is *leaving*,
+//! then its messages are its heir's, who keeps them *parked* until the client subscribes again. An
+//! application that has not renewed its subscriptions yet would drop what comes too early. Messages
+//! of names that are not claimed go on being parked; of claimed ones they go straight to the queue.
+//! Source: protocol.md SF5, SF9, SF11.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    task::Waker,
+};
+
+use super::{Carrier, Mailbox, Pushed, QueueBounds};
+use crate::{
+    bayeux::{ChannelName, Frame, Kind, QueuePolicy},
+    broker::{monitor::Feed, session::Session},
+    events::Cause,
+};
+
+/// What a move has left to do in a mailbox. Only sessions that move, or have moved lately, have one.
+#[derive(Debug, Default)]
+pub(super) struct Transit {
+    /// The client was told to shake hands anew: nothing leaves the queue any more.
+    leaving: bool,
+    /// The client has done so: what still comes in is for this session.
+    heir: Option<Arc<Session>>,
+    parked: Parked,
+}
+
+/// Messages and names that wait for the client to subscribe again.
+#[derive(Debug, Default)]
+struct Parked {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    /// Subscriptions of the session before that the client has not renewed.
+    names: HashSet<ChannelName>,
+    /// Subscriptions that it has made since the move.
+    claimed: HashSet<ChannelName>,
+}
+
+impl Parked {
+    /// Whether a message has to wait for a subscription.
+    fn holds_back(&self, frame: &Frame) -> bool {
+        // What is for the session itself needs no subscription.
+        if self.names.is_empty() || frame.channel().kind() == Kind::Service {
+            return false;
+        }
+        let (mut parked, mut claimed) = (false, false);
+        frame.channel().for_each_pattern(|name| {
+            parked |= self.names.contains(name);
+            claimed |= self.claimed.contains(name);
+        });
+        parked && !claimed
+    }
+
+    fn push_back(&mut self, frame: Frame) {
+        self.bytes += frame.bytes();
+        self.frames.push_back(frame);
+    }
+
+    /// Takes out, in order, what `wanted` says.
+    fn take(&mut self, wanted: impl Fn(&Frame) -> bool) -> Vec<Frame> {
+        let (taken, left): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.frames).into_iter().partition(wanted);
+        self.bytes = left.iter().map(Frame::bytes).sum();
+        self.frames = left;
+        taken.into()
+    }
+
+    /// Drops the message that a newer one of its channel replaces.
+    fn forget_channel(&mut self, newer: &Frame) -> usize {
+        let latest = |frame: &Frame| {
+            frame.policy() == QueuePolicy::Latest && frame.channel() == newer.channel()
+        };
+        self.take(latest).len()
+    }
+
+    fn is_over(&self) -> bool {
+        self.names.is_empty() && self.frames.is_empty()
+    }
+}
+
+impl Mailbox {
+    /// Stops every delivery because the client will shake hands anew; says whom to wake. `None` if
+    /// the session has ended or is leaving already.
+    pub(in crate::broker) fn leave(&mut self) -> Option<Option<Waker>> {
+        if self.ended.is_some() || self.is_leaving() {
+            return None;
+        }
+        self.transit.get_or_insert_default().leaving = true;
+        Some(self.claim(Carrier::None).1)
+    }
+
+    /// Whether the client was told to shake hands anew and nothing may be delivered.
+    pub(in crate::broker) fn is_leaving(&self) -> bool {
+        self.transit.as_ref().is_some_and(|transit| transit.leaving)
+    }
+
+    /// The session that the client has moved on to.
+    pub(in crate::broker) fn heir(&self) -> Option<&Arc<Session>> {
+        self.transit.as_ref().and_then(|transit| transit.heir.as_ref())
+    }
+
+    /// Ends the mailbox in favour of `heir`: returns every message, unacknowledged ones first, and
+    /// the waker of the carrier. What a carrier has in hand comes back to the heir later. A monitor's
+    /// events are not messages: they end here, and come again when it subscribes again.
+    pub(in crate::broker) fn bequeath(
+        &mut self,
+        heir: &Arc<Session>,
+    ) -> (Vec<Frame>, Option<Waker>, Option<Arc<Feed>>) {
+        let mut frames =
+            self.unacknowledged.take().map_or_else(Vec::new, |window| window.into_frames());
+        let transit = self.transit.get_or_insert_default();
+        frames.extend(std::mem::take(&mut transit.parked).frames);
+        transit.heir = Some(Arc::clone(heir));
+        frames.extend(std::mem::take(&mut self.queue));
+        self.queue_bytes = 0;
+        self.ended = Some(Cause::Moved);
+        (frames, self.waiter.take(), self.feed.take())
+    }
+
+    /// Begins as the heir of a session that had `names` and `frames`.
+    pub(in crate::broker) fn inherit(
+        &mut self,
+        frames: Vec<Frame>,
+        names: impl Iterator<Item = ChannelName>,
+    ) {
+        let parked = &mut self.transit.get_or_insert_default().parked;
+        parked.names.extend(names);
+        frames.into_iter().for_each(|frame| parked.push_back(frame));
+    }
+
+    /// The client subscribed to `name`: everything parked that it matches joins the queue.
+    pub(in crate::broker) fn release(&mut self, name: &ChannelName) -> Option<Waker> {
+        let parked = &mut self.transit.as_mut()?.parked;
+        parked.names.remove(name);
+        parked.claimed.insert(name.clone());
+        let is_own = |frame: &Frame| frame.channel().kind() == Kind::Service;
+        let frames = parked.take(|frame| name.matches(frame.channel()) && !is_own(frame));
+        self.enqueue_released(frames)
+    }
+
+    /// The client has connected: messages for itself, which need no subscription, join the queue.
+    pub(in crate::broker) fn release_own(&mut self) -> Option<Waker> {
+        let parked = &mut self.transit.as_mut()?.parked;
+        let frames = parked.take(|frame| frame.channel().kind() == Kind::Service);
+        self.enqueue_released(frames)
+    }
+
+    /// The client gave a subscription up: what comes for it is not claimed any more.
+    pub(in crate::broker) fn disclaim(&mut self, name: &ChannelName) {
+        if let Some(transit) = &mut self.transit {
+            transit.parked.names.remove(name);
+            transit.parked.claimed.remove(name);
+        }
+    }
+
+    /// Gives up what was not claimed: the names, and how many messages waited for them.
+    pub(in crate::broker) fn forget_parked(&mut self) -> (Vec<ChannelName>, usize) {
+        let Some(transit) = &mut self.transit else { return (Vec::new(), 0) };
+        let parked = std::mem::take(&mut transit.parked);
+        self.end_transit();
+        (parked.names.into_iter().collect(), parked.frames.len())
+    }
+
+    /// Takes back what a carrier of the session before has not written; it is older than all else.
+    pub(in crate::broker) fn take_back(&mut self, unwritten: Vec<Frame>) -> (Option<Waker>, usize) {
+        if self.ended.is_some() {
+            return (None, unwritten.len());
+        }
+        for frame in unwritten.into_iter().rev() {
+            match &mut self.transit {
+                Some(transit) if transit.parked.holds_back(&frame) => {
+                    transit.parked.bytes += frame.bytes();
+                    transit.parked.frames.push_front(frame);
+                }
+                _ => {
+                    self.queue_bytes += frame.bytes();
+                    self.queue.push_front(frame);
+                    self.patience.lose();
+                }
+            }
+        }
+        (self.wake(), 0)
+    }
+
+    /// Parks a message that its client has not subscribed to again; `None`: it is not to be parked.
+    pub(super) fn park(&mut self, frame: &Frame, bounds: QueueBounds) -> Option<Pushed> {
+        let parked = &mut self.transit.as_mut()?.parked;
+        if !parked.holds_back(frame) {
+            return None;
+        }
+        let mut pushed = Pushed { entered: true, ..Pushed::default() };
+        if frame.policy() == QueuePolicy::Latest {
+            pushed.dropped.latest += parked.forget_channel(frame);
+        }
+        if !self.fits(frame, bounds) {
+            match frame.policy() {
+                QueuePolicy::Disconnect => {
+                    pushed.entered = false;
+                    pushed.overflow = true;
+                }
+                // Nothing parked is thrown out for it: half a minute is all that it would have had.
+                QueuePolicy::DropOldest => pushed.dropped.oldest += 1,
+                QueuePolicy::Latest => pushed.dropped.latest += 1,
+            }
+            return Some(pushed);
+        }
+        if let Some(transit) = &mut self.transit {
+            transit.parked.push_back(frame.clone());
+        }
+        self.had_messages = true;
+        Some(pushed)
+    }
+
+    /// Number and bytes of parked messages.
+    pub(super) fn parked(&self) -> (usize, usize) {
+        self.transit
+            .as_ref()
+            .map_or((0, 0), |transit| (transit.parked.frames.len(), transit.parked.bytes))
+    }
+
+    fn enqueue_released(&mut self, frames: Vec<Frame>) -> Option<Waker> {
+        for frame in frames {
+            self.queue_bytes += frame.bytes();
+            self.queue.push_back(frame);
+            self.patience.lose();
+        }
+        if self.transit.as_ref().is_some_and(|transit| transit.parked.is_over()) {
+            self.end_transit();
+        }
+        self.wake()
+    }
+
+    /// Frees the memory of a move that is over.
+    fn end_transit(&mut self) {
+        if self.transit.as_ref().is_some_and(|transit| !transit.leaving && transit.heir.is_none()) {
+            self.transit = None;
+        }
+    }
+}
