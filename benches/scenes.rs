@@ -15,6 +15,7 @@ use bayeuxd::{
     Config, Server,
     bayeux::{ChannelName, Frame, MessageLimits, Meter, QueuePolicy, parse_batch},
     broker::{Cause, Take},
+    events::{Filter, Rights, Tap},
     server::Exchange,
 };
 use serde_json::value::RawValue;
@@ -39,10 +40,11 @@ pub(crate) struct Entry {
 }
 
 /// All scenes.
-pub(crate) const SCENES: [Entry; 13] = [
+pub(crate) const SCENES: [Entry; 14] = [
     Entry { name: "parse", make: || Box::new(Parse::new()) },
     Entry { name: "encode", make: || Box::new(Encode::new()) },
     Entry { name: "request_publish", make: || Box::new(Request::publish()) },
+    Entry { name: "request_publish_watched", make: || Box::new(Request::watched()) },
     Entry { name: "request_connect", make: || Box::new(Request::connect()) },
     Entry { name: "publish_0", make: || Box::new(Publish::to(0)) },
     Entry { name: "publish_1", make: || Box::new(Publish::to(1)) },
@@ -107,6 +109,8 @@ impl Scene for Encode {
 struct Request {
     client: Exchange,
     bytes: String,
+    /// Somebody who follows what happens.
+    _watcher: Option<Tap>,
 }
 
 impl Request {
@@ -127,7 +131,20 @@ impl Request {
         let mut client = server.expect("a server without listeners").exchange();
         at_once(client.send(HANDSHAKE.as_bytes())).expect("a handshake");
         let id = client.session().expect("it has a session").id().client_id();
-        Self { client, bytes: bytes(&id) }
+        Self { client, bytes: bytes(&id), _watcher: None }
+    }
+
+    /// A publish while somebody watches who has had as many events as may come at once.
+    fn watched() -> Self {
+        let mut config = Config::default();
+        config.monitor.burst = 1;
+        let server = Server::from_listeners(Vec::new(), None, config);
+        let server = server.expect("a server without listeners");
+        let watcher = server.broker().events().tap(Rights::all(), Filter::default());
+        let mut client = server.exchange();
+        at_once(client.send(HANDSHAKE.as_bytes())).expect("a handshake");
+        let id = client.session().expect("it has a session").id().client_id();
+        Self { client, bytes: publish_request(&id), _watcher: watcher.ok() }
     }
 }
 
