@@ -353,5 +353,5 @@ impl Shown {
 
 /// Events that the detail of a session shows (operations.md 6).
 const EVENTS_MAX: usize = 50;
-/// Sessions taken from the index at a time: its lock is held for some 50 us.
+/// Sessions taken from the index at a time, which bounds how long its lock is held.
 const CHUNK: usize = 1_000;
