@@ -201,8 +201,14 @@ fn version(json: bool) -> String {
 
 /// Writes to standard output. Whoever closed it does not want to read it: no error.
 fn print(text: impl Display) {
+    let _ = try_print(text);
+}
+
+/// Writes to standard output; `false`: nobody reads it any more.
+#[must_use]
+fn try_print(text: impl Display) -> bool {
     let mut out = io::stdout().lock();
-    let _ = write!(out, "{text}").and_then(|()| out.flush());
+    write!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
 /// Writes a line about a mistake to standard error.

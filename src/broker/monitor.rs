@@ -106,19 +106,24 @@ impl Broker {
         session: &Arc<Session>,
         rights: &Arc<Rights>,
     ) -> Result<Option<Arc<Feed>>, Refusal> {
-        let mut made = None;
-        let feed = session.monitor(|| {
-            let limit = |_| Refusal::SubscribeDenied { reason: "monitor_limit" };
-            let id = self.events.listen(Arc::clone(rights)).map_err(limit)?;
-            made = Some(id);
-            let payload = rights.payload && self.settings.monitor_payloads;
-            let prefix = Arc::clone(&self.settings.monitor_prefix);
-            let meter = Arc::clone(&self.meter);
-            Ok(Feed::new(Arc::clone(&self.events), id, prefix, payload, meter))
-        })?;
-        // Not within: a pulse asks sessions for their feed under this lock.
-        if let Some(id) = made {
+        if let Some(feed) = session.feed() {
+            return Ok(Some(feed));
+        }
+        let limit = |_| Refusal::SubscribeDenied { reason: "monitor_limit" };
+        // Not under the lock of the mailbox: who tells an event asks sessions for their subscriptions
+        // under the lock of the events, and who subscribes asks for the mailbox.
+        let id = self.events.listen(Arc::clone(rights)).map_err(limit)?;
+        let payload = rights.payload && self.settings.monitor_payloads;
+        let prefix = Arc::clone(&self.settings.monitor_prefix);
+        let made =
+            Feed::new(Arc::clone(&self.events), id, prefix, payload, Arc::clone(&self.meter));
+        let made = Arc::new(made);
+        let feed = session.monitor(Arc::clone(&made));
+        if feed.as_ref().is_some_and(|feed| Arc::ptr_eq(feed, &made)) {
             self.monitoring.lock().sessions.push((id, Arc::clone(session)));
+        } else {
+            // Another request was faster, or the session has ended.
+            made.forget();
         }
         Ok(feed)
     }

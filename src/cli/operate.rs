@@ -174,7 +174,10 @@ pub(super) fn session(options: &Session) -> Result<(), Failure> {
 
 /// Shows one channel or pattern.
 pub(super) fn channel(options: &Channel) -> Result<(), Failure> {
-    let segments: Vec<String> = options.name.split('/').skip(1).map(encode).collect();
+    let Some(name) = options.name.strip_prefix('/') else {
+        return Err(Failure::Usage("a channel begins with /".to_owned()));
+    };
+    let segments: Vec<String> = name.split('/').map(encode).collect();
     show(&options.common, &format!("channels/{}", segments.join("/")))
 }
 

@@ -6,7 +6,10 @@
 
 mod key;
 
-use std::{env, future::Future, io::IsTerminal as _, io::stdout, path::PathBuf, time::Duration};
+use std::{
+    env, future::Future, io::IsTerminal as _, io::stdout, net::IpAddr, path::PathBuf,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use clap::Args;
@@ -64,8 +67,9 @@ impl MainServer {
     /// A URL or key that cannot be used.
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
         let url = self.url.clone().or_else(|| env::var("BAYEUXD_URL").ok());
-        let key = key::find("publish", self.key_file.as_deref())?;
-        Remote::new(url.as_deref().unwrap_or("http://127.0.0.1:8080"), key.as_ref(), "--url")
+        let url = url.as_deref().unwrap_or("http://127.0.0.1:8080");
+        let key = key::find("publish", self.key_file.as_deref(), is_here(url))?;
+        Remote::new(url, key.as_ref(), "--url")
     }
 }
 
@@ -77,8 +81,9 @@ impl AdminServer {
     /// A URL or key that cannot be used.
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
         let url = self.admin_url.clone().or_else(|| env::var("BAYEUXD_ADMIN_URL").ok());
-        let key = key::find("admin", self.key_file.as_deref())?;
-        Remote::new(url.as_deref().unwrap_or("http://127.0.0.1:8081"), key.as_ref(), "--admin-url")
+        let url = url.as_deref().unwrap_or("http://127.0.0.1:8081");
+        let key = key::find("admin", self.key_file.as_deref(), is_here(url))?;
+        Remote::new(url, key.as_ref(), "--admin-url")
     }
 }
 
@@ -209,6 +214,14 @@ impl Remote {
     }
 }
 
+/// Whether a URL names this machine: only here a key that a broker made for itself is shown.
+fn is_here(url: &str) -> bool {
+    let uri: Option<Uri> = url.parse().ok();
+    let Some(host) = uri.as_ref().and_then(Uri::host) else { return false };
+    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// Reads the JSON body of a response.
 ///
 /// # Errors
@@ -282,6 +295,16 @@ mod tests {
         assert_eq!((remote.host.as_str(), remote.port), ("::1", 8081));
         for url in ["https://a", "a:80", "http://u:p@a", "http://", ""] {
             assert!(matches!(Remote::new(url, None, "--url"), Err(Failure::Usage(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_generated_key_is_for_this_machine_only() {
+        for url in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1"] {
+            assert!(is_here(url), "{url}");
+        }
+        for url in ["http://10.0.0.1", "http://localhost.a.example", "http://a@127.0.0.1.b", ""] {
+            assert!(!is_here(url), "{url}");
         }
     }
 

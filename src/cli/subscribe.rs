@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::{select, signal::ctrl_c, time::sleep};
+use tokio::{
+    select,
+    signal::ctrl_c,
+    time::{sleep, timeout},
+};
 
 use super::{
-    Failure, complain, print,
+    Failure, complain,
     remote::{MainServer, Remote, clean, wait},
+    try_print,
 };
 
 /// Arguments of `sub`.
@@ -41,12 +46,13 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let remote = options.server.remote()?;
     wait(async {
-        let mut client = Client { remote: &remote, options, id: None, received: 0 };
+        let mut client = Client { remote: &remote, options, id: None, received: 0, closed: false };
         let ended = select! {
             ended = client.receive() => ended,
             _ = ctrl_c() => Ok(()),
         };
-        client.leave().await;
+        // Who waits for nothing any more does not wait for a broker that does not answer.
+        let _ = timeout(LEAVE, client.leave()).await;
         ended
     })
 }
@@ -57,13 +63,15 @@ struct Client<'a> {
     /// The clientId; `None` before the handshake.
     id: Option<String>,
     received: u64,
+    /// Nobody reads what is printed any more.
+    closed: bool,
 }
 
 impl Client<'_> {
     async fn receive(&mut self) -> Result<(), Failure> {
         let mut pause = Duration::ZERO;
         self.begin().await?;
-        while self.options.count.is_none_or(|count| self.received < count) {
+        while !self.closed && self.options.count.is_none_or(|count| self.received < count) {
             sleep(pause).await;
             let answered = match &self.id {
                 Some(_) => self.connect().await,
@@ -89,14 +97,14 @@ impl Client<'_> {
         let answer = self.exchange(&handshake).await?;
         let reply = reply(&answer, "/meta/handshake")?;
         let id = reply.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned();
+        // From here on there is a session to leave.
+        self.id = Some(id.clone());
         let subscribe = json!([{
             "channel": "/meta/subscribe", "clientId": id, "subscription": self.options.channels,
         }]);
         let answer = self.exchange(&subscribe).await?;
         self.show(&answer);
-        self::reply(&answer, "/meta/subscribe")?;
-        self.id = Some(id);
-        Ok(())
+        self::reply(&answer, "/meta/subscribe").map(drop)
     }
 
     /// Waits for messages; returns the pause that the broker advises.
@@ -138,12 +146,13 @@ impl Client<'_> {
                 return;
             }
             self.received += 1;
-            if self.options.json {
-                print(format_args!("{message}\n"));
+            let line = if self.options.json {
+                message.to_string()
             } else {
                 let channel = message.get("channel").and_then(Value::as_str).unwrap_or_default();
-                print(format_args!("{} {data}\n", clean(channel)));
-            }
+                format!("{} {}", clean(channel), clean(&data.to_string()))
+            };
+            self.closed |= !try_print(format_args!("{line}\n"));
         }
     }
 }
@@ -167,3 +176,5 @@ fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Failure> {
 
 /// Pause before another attempt to reach a broker that has gone.
 const RETRY: Duration = Duration::from_secs(1);
+/// Longest wait for the reply to a disconnect.
+const LEAVE: Duration = Duration::from_secs(2);

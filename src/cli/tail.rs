@@ -9,8 +9,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
-    Failure, print,
+    Failure,
     remote::{AdminServer, Remote, clean, colour, encode, wait},
+    try_print,
 };
 
 /// Arguments of `tail`.
@@ -106,7 +107,11 @@ async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure>
     }
     let mut body = response.into_body();
     let mut pending = Vec::new();
-    while let Some(frame) = body.frame().await {
+    // Every 15 s there is at least an empty line.
+    while let Some(frame) = timeout(SILENCE_MAX, body.frame())
+        .await
+        .map_err(|_| Failure::Unreachable("the broker has fallen silent".to_owned()))?
+    {
         let frame =
             frame.map_err(|error| Failure::Failed(format!("the feed broke off: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -114,7 +119,9 @@ async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure>
         while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
             let rest = pending.split_off(end + 1);
             let text = std::mem::replace(&mut pending, rest);
-            show(&text, json);
+            if !show(&text, json) {
+                return Ok(());
+            }
         }
         if pending.len() > LINE_BYTES_MAX {
             return Err(Failure::Failed("the feed has a line without end".to_owned()));
@@ -123,15 +130,17 @@ async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure>
     Ok(())
 }
 
-fn show(text: &[u8], json: bool) {
+/// Prints an event; `false`: nobody reads it any more.
+fn show(text: &[u8], json: bool) -> bool {
     let text = String::from_utf8_lossy(text);
     let text = text.trim();
     if text.is_empty() {
-        return;
+        return true;
     }
     match serde_json::from_str::<Value>(text) {
-        Ok(event) if !json => print(format_args!("{}\n", line(&event))),
-        _ => print(format_args!("{text}\n")),
+        Ok(event) if !json => try_print(format_args!("{}\n", line(&event))),
+        Ok(_) => try_print(format_args!("{text}\n")),
+        Err(_) => try_print(format_args!("{}\n", clean(text))),
     }
 }
 
@@ -170,6 +179,8 @@ fn paint(outcome: &str) -> String {
 const FIRST: [&str; 6] = ["sid", "transport", "channel", "cause", "kind", "error"];
 /// Fields that the line says in its own way, or that are of no use there.
 const SHOWN: [&str; 5] = ["v", "type", "ts", "ok", "seq"];
+/// Time without a byte after which the broker counts as gone.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// Longest event; payloads have the size of a message at most.
 const LINE_BYTES_MAX: usize = 4 << 20;
 

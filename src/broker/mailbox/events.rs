@@ -19,18 +19,12 @@ impl Mailbox {
         self.len() + usize::from(self.has_events_due())
     }
 
-    /// The feed of a session that monitors, made by `make` unless it is there; `None` at its end.
-    ///
-    /// # Errors
-    /// Those of `make`.
-    pub(in crate::broker) fn monitor<E>(
-        &mut self,
-        make: impl FnOnce() -> Result<Feed, E>,
-    ) -> Result<Option<Arc<Feed>>, E> {
+    /// The feed of a session that monitors: `made`, unless there is one; `None` at its end.
+    pub(in crate::broker) fn monitor(&mut self, made: Arc<Feed>) -> Option<Arc<Feed>> {
         if self.ended.is_none() && self.feed.is_none() {
-            self.feed = Some(Arc::new(make()?));
+            self.feed = Some(made);
         }
-        Ok(self.feed.clone())
+        self.feed.clone()
     }
 
     pub(in crate::broker) const fn feed(&self) -> Option<&Arc<Feed>> {

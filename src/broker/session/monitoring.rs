@@ -21,18 +21,12 @@ impl Session {
         self.mailbox.lock().backlog()
     }
 
-    /// The feed of a session that monitors from now on, made by `make` unless it is there; `None` if the
+    /// The feed of a session that monitors from now on: `made`, unless there is one; `None` if the
     /// session has ended.
-    ///
-    /// # Errors
-    /// Those of `make`.
-    pub(in crate::broker) fn monitor<E>(
-        &self,
-        make: impl FnOnce() -> Result<Feed, E>,
-    ) -> Result<Option<Arc<Feed>>, E> {
-        let feed = self.mailbox.lock().monitor(make)?;
+    pub(in crate::broker) fn monitor(&self, made: Arc<Feed>) -> Option<Arc<Feed>> {
+        let feed = self.mailbox.lock().monitor(made);
         self.monitors.store(feed.is_some(), Ordering::Relaxed);
-        Ok(feed)
+        feed
     }
 
     /// Its feed, if it monitors and lives.

@@ -13,12 +13,13 @@ use super::Failure;
 const SERVICE_FOLDER: &str = "/run/bayeuxd";
 
 /// Finds the key: in `file`, in the environment, or where a broker of this user keeps the one called
-/// `name`. `None`: nowhere, and the broker says whether it needs one.
+/// `name`, if the broker is `here`: such a key is never sent to another machine. `None`: nowhere, and
+/// the broker says whether it needs one.
 ///
 /// # Errors
 ///
 /// A key that was named and cannot be used.
-pub(super) fn find(name: &str, file: Option<&Path>) -> Result<Option<Secret>, Failure> {
+pub(super) fn find(name: &str, file: Option<&Path>, here: bool) -> Result<Option<Secret>, Failure> {
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("--key-file {}: {error}", path.display())))?;
@@ -30,6 +31,9 @@ pub(super) fn find(name: &str, file: Option<&Path>) -> Result<Option<Secret>, Fa
         let secret = Secret::parse(&text)
             .map_err(|error| Failure::Usage(format!("BAYEUXD_KEY: {error}")))?;
         return Ok(Some(secret));
+    }
+    if !here {
+        return Ok(None);
     }
     let own = LocalKey::default_path(name).ok();
     let service = PathBuf::from(SERVICE_FOLDER).join(format!("{name}.key"));
