@@ -289,11 +289,19 @@ impl Broker {
         }
     }
 
-    /// Reserves a held connect of `session` for its browser, if the limit allows it
+    /// Reserves a held connect of `session` for its browser, if the limit allows it: the one for
+    /// browsers whose requests share a connection (`multiplexed`, HTTP/2 and later) or the other
     /// (protocol.md 75).
     #[must_use]
-    pub fn hold_for(&self, browser: BrowserId, session: SessionId) -> Option<HoldSlot> {
-        self.holds.enter(browser, session, self.settings.per_browser_max)
+    pub fn hold_for(
+        &self,
+        browser: BrowserId,
+        multiplexed: bool,
+        session: SessionId,
+    ) -> Option<HoldSlot> {
+        let settings = &self.settings;
+        let max = if multiplexed { settings.multiplexed_max } else { settings.per_browser_max };
+        self.holds.enter((browser, multiplexed), session, max)
     }
 
     /// Whether `browser` holds a connect.

@@ -160,6 +160,8 @@ pub struct Session {
     pub handshake_reconnect: bool,
     /// Most connects held at a time for one browser cookie. `None`: unlimited. 0: never hold.
     pub max_per_browser: Option<u32>,
+    /// The same for browsers that speak HTTP/2 or later to a trusted proxy.
+    pub http2_max_per_browser: Option<u32>,
     /// Advised `interval` of connects above `max_per_browser`.
     pub multi_session_interval: Duration,
     /// Bounds of a session's queue.

@@ -6,10 +6,10 @@ use bayeuxd::config::{Auto, SameSite};
 use protocol_tests::{
     bayeux::{
         Polling, Socket, connect, connect_now, connected, delivery, disconnect, handshake, publish,
-        published, refused, subscribe, unknown_connect,
+        published, refused, stamp, subscribe, unknown_connect,
     },
     broker::Broker,
-    http::{self, Request, Response, post},
+    http::{self, Connection, Request, Response, post},
     websocket::{WebSocket, upgrade_request},
 };
 use serde_json::{Value, json};
@@ -60,6 +60,32 @@ async fn p075_neither_websockets_nor_requests_without_cookie_count() {
     socket.one(connect_now("2")).await;
     socket.send(json!([connect("3")])).await;
     socket.websocket.quiet().await;
+}
+
+#[tokio::test]
+async fn p075_connects_over_http2_before_a_trusted_proxy_have_a_limit_of_their_own() {
+    let broker = Broker::with(|config| {
+        config.server.trusted_proxies = vec!["127.0.0.1".into()];
+        config.session.http2_max_per_browser = Some(1);
+    })
+    .await;
+    let first = Polling::connected(broker.address).await;
+    let mut tab = second_tab(&broker, &first).await;
+    let third = second_tab(&broker, &first).await;
+    let _held = first.hold("3").await;
+    let over_http2 = |of: &Polling, id| {
+        let mut messages = json!([connect(id)]);
+        stamp(&mut messages, &of.client_id);
+        let cookie = of.cookie.as_deref().expect("a cookie");
+        let request = Request::post("/cometd", messages.to_string());
+        request.header("Cookie", cookie).header("Via", "2.0 edge")
+    };
+    let mut held_too = Connection::open(broker.address).await;
+    held_too.send(over_http2(&tab, "4").bytes()).await;
+    held_too.quiet().await;
+    let told = http::request(broker.address, &over_http2(&third, "5")).await;
+    assert_eq!(told.messages()[0]["advice"]["multiple-clients"], true);
+    assert_eq!(tab.one(connect("6")).await["advice"]["multiple-clients"], true, "HTTP/1.1");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! A browser opens about six HTTP/1.1 connections to a host. Two tabs that each hold a poll leave
 //! little for the rest of the page, so further tabs are answered at once and poll at an interval.
+//! Over HTTP/2 they share one connection, with room for many. The two are counted apart.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,34 +10,38 @@ use parking_lot::Mutex;
 
 use super::{browser::BrowserId, session::SessionId};
 
+/// What is counted together: a browser and whether its requests share a connection.
+type Key = (BrowserId, bool);
+
 /// The sessions of each browser that hold a connect; a browser without any has no entry.
 ///
 /// A session stands here twice for the moment in which a newer connect of it has come and the older
 /// one has not yet left: it must not shut itself out by superseding itself (protocol.md 41).
 #[derive(Debug, Default)]
-pub(super) struct Holds(Mutex<HashMap<BrowserId, Vec<SessionId>>>);
+pub(super) struct Holds(Mutex<HashMap<Key, Vec<SessionId>>>);
 
 impl Holds {
-    /// Enters a held connect of `session`, unless `max` other sessions of the browser hold one
-    /// already; `None` for `max`: no limit. 0 shuts out the only session, too.
+    /// Enters a held connect of `session`, unless `max` other sessions under `key` hold one already;
+    /// `None` for `max`: no limit. 0 shuts out the only session, too.
     pub(super) fn enter(
         self: &Arc<Self>,
-        browser: BrowserId,
+        key: Key,
         session: SessionId,
         max: Option<u32>,
     ) -> Option<HoldSlot> {
         let mut holds = self.0.lock();
-        let sessions = holds.get(&browser).map(Vec::as_slice).unwrap_or_default();
+        let sessions = holds.get(&key).map(Vec::as_slice).unwrap_or_default();
         if max.is_some_and(|max| others(sessions, session) >= max) {
             return None;
         }
-        holds.entry(browser).or_default().push(session);
-        Some(HoldSlot { holds: Arc::clone(self), browser, session })
+        holds.entry(key).or_default().push(session);
+        Some(HoldSlot { holds: Arc::clone(self), key, session })
     }
 
     /// Whether `browser` holds any connect.
     pub(super) fn has(&self, browser: BrowserId) -> bool {
-        self.0.lock().contains_key(&browser)
+        let holds = self.0.lock();
+        [false, true].iter().any(|multiplexed| holds.contains_key(&(browser, *multiplexed)))
     }
 }
 
@@ -55,19 +60,19 @@ fn others(sessions: &[SessionId], own: SessionId) -> u32 {
 #[derive(Debug)]
 pub struct HoldSlot {
     holds: Arc<Holds>,
-    browser: BrowserId,
+    key: Key,
     session: SessionId,
 }
 
 impl Drop for HoldSlot {
     fn drop(&mut self) {
         let mut holds = self.holds.0.lock();
-        let Some(sessions) = holds.get_mut(&self.browser) else { return };
+        let Some(sessions) = holds.get_mut(&self.key) else { return };
         if let Some(place) = sessions.iter().position(|session| *session == self.session) {
             sessions.swap_remove(place);
         }
         if sessions.is_empty() {
-            holds.remove(&self.browser);
+            holds.remove(&self.key);
         }
     }
 }
@@ -76,8 +81,9 @@ impl Drop for HoldSlot {
 mod tests {
     use super::*;
 
-    const ONE: BrowserId = BrowserId::from_bytes([1; 16]);
-    const OTHER: BrowserId = BrowserId::from_bytes([2; 16]);
+    const BROWSER: BrowserId = BrowserId::from_bytes([1; 16]);
+    const ONE: Key = (BROWSER, false);
+    const OTHER: Key = (BrowserId::from_bytes([2; 16]), false);
     const TAB: SessionId = SessionId::from_bytes([3; 16]);
     const SECOND_TAB: SessionId = SessionId::from_bytes([4; 16]);
 
@@ -91,6 +97,18 @@ mod tests {
         assert!(holds.0.lock().is_empty());
         assert!(holds.enter(ONE, TAB, Some(0)).is_none());
         assert!(holds.enter(ONE, TAB, None).is_some());
+    }
+
+    #[test]
+    fn holds_over_a_shared_connection_count_apart() {
+        let holds = Arc::new(Holds::default());
+        let single = holds.enter(ONE, TAB, Some(1));
+        let shared = holds.enter((BROWSER, true), SECOND_TAB, Some(1)).expect("its own limit");
+        assert!(holds.enter((BROWSER, true), TAB, Some(1)).is_none());
+        drop(single);
+        assert!(holds.has(BROWSER));
+        drop(shared);
+        assert!(!holds.has(BROWSER));
     }
 
     #[test]

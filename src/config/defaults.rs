@@ -81,6 +81,7 @@ impl Default for Session {
             max_lazy_timeout: Duration::from_secs(5),
             handshake_reconnect: false,
             max_per_browser: Some(1),
+            http2_max_per_browser: Some(50),
             multi_session_interval: Duration::from_secs(2),
             queue: Queue { max_messages: 1000, max_bytes: 1 << 20 },
             browser_cookie: BrowserCookie::default(),

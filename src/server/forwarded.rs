@@ -1,7 +1,7 @@
 //! Who a client is and how it reached us, when trusted proxies stand in between.
 //!
-//! `X-Forwarded-For` and `X-Forwarded-Proto` are text that anybody can send. They are believed only
-//! from a peer whose address is in `server.trusted_proxies`, and only as far back as the chain of
+//! `X-Forwarded-For`, `X-Forwarded-Proto` and `Via` are text that anybody can send. They are believed
+//! only from a peer whose address is in `server.trusted_proxies`, and only as far back as the chain of
 //! trusted proxies reaches. `Forwarded` (RFC 7239) is not read: one header that a proxy forgets to
 //! clear is enough.
 
@@ -10,7 +10,10 @@ use std::{
     str::FromStr,
 };
 
-use hyper::{HeaderMap, header::HeaderName};
+use hyper::{
+    HeaderMap,
+    header::{HeaderName, VIA},
+};
 
 /// The scheme under which the client, not the last proxy, speaks to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,16 @@ pub struct Client {
     pub address: IpAddr,
     /// The scheme of the URL that the client used.
     pub scheme: Scheme,
+    /// Whether its requests share a connection, as HTTP/2 and later have it: a held one then takes
+    /// no connection from the rest of the page.
+    pub multiplexed: bool,
+}
+
+impl Client {
+    /// A client that nothing stands before.
+    const fn direct(address: IpAddr) -> Self {
+        Self { address, scheme: Scheme::Http, multiplexed: false }
+    }
 }
 
 /// The proxies whose word is taken, from `server.trusted_proxies`.
@@ -60,17 +73,20 @@ impl Proxies {
     ///
     /// The address is the right-most entry of `X-Forwarded-For` that is no trusted proxy: everything
     /// to the left of it was claimed by the client itself. The scheme is the *last* value of
-    /// `X-Forwarded-Proto`, the one that the nearest proxy wrote. Our own listeners speak plain HTTP.
+    /// `X-Forwarded-Proto`, the one that the nearest proxy wrote. Each proxy adds to `Via` the protocol
+    /// by which it received the request (RFC 9110 7.6.3), so the outermost trusted one says what the
+    /// client speaks; one that adds nothing leaves it at HTTP/1.1. Our own listeners speak plain HTTP/1.1.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
-            return Client { address: peer, scheme: Scheme::Http };
+            return Client::direct(peer);
         }
-        let mut address = peer;
+        let (mut address, mut proxies) = (peer, 0);
         for hop in values(headers, &FORWARDED_FOR).take(HOPS_MAX) {
             // An entry that is no address ("unknown", garbage) ends what we can know.
             let Some(hop) = address_of(hop) else { break };
             address = hop;
+            proxies += 1;
             if !self.trusts(hop) {
                 break;
             }
@@ -81,7 +97,11 @@ impl Proxies {
             }
             _ => Scheme::Http,
         };
-        Client { address, scheme }
+        let multiplexed = values(headers, &VIA)
+            .nth(usize::saturating_sub(proxies, 1))
+            .and_then(major_version)
+            .is_some_and(|version| version >= 2);
+        Client { address, scheme, multiplexed }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -155,6 +175,16 @@ fn address_of(hop: &str) -> Option<IpAddr> {
         })
         .ok()?;
     Some(address.to_canonical())
+}
+
+/// The version in an entry of `Via`: `2.0 proxy`, and with the optional name `HTTP/2.0 proxy`.
+fn major_version(entry: &str) -> Option<u32> {
+    let protocol = entry.split_ascii_whitespace().next()?;
+    let version = match protocol.split_once('/') {
+        Some((name, version)) => name.eq_ignore_ascii_case("HTTP").then_some(version)?,
+        None => protocol,
+    };
+    version.split('.').next()?.parse().ok()
 }
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -39,6 +39,8 @@ pub(super) struct Poller {
     /// The client takes `advice.interval` for seconds (protocol.md 140).
     pub(super) counts_seconds: bool,
     pub(super) address: IpAddr,
+    /// Its requests share a connection.
+    pub(super) multiplexed: bool,
     /// The key that the request presents.
     pub(super) principal: Option<Principal>,
     /// Answer by calling this function: callback-polling.
@@ -79,15 +81,16 @@ impl Poller {
         callback: Option<String>,
     ) -> (Self, Option<HeaderValue>) {
         let cookies = app.cookies.presented(headers);
-        let (browser, set_cookie) =
-            app.browser(&cookies, headers, client.scheme, Occasion::Handshake);
+        let Client { address, scheme, multiplexed } = client;
+        let (browser, set_cookie) = app.browser(&cookies, headers, scheme, Occasion::Handshake);
         let counts_seconds = Self::counts_seconds(headers);
-        let address = client.address;
         let principal = match app.keys.credentials(headers) {
             Credentials::Key(principal) if app.config.api.enabled => Some(principal),
             _ => None,
         };
-        (Self { cookies, browser, counts_seconds, address, principal, callback }, set_cookie)
+        let poller =
+            Self { cookies, browser, counts_seconds, address, multiplexed, principal, callback };
+        (poller, set_cookie)
     }
 
     /// Whether a request's user agent takes `advice.interval` for seconds (protocol.md 140).
@@ -155,7 +158,7 @@ impl Poller {
 
     /// Waits until there is a reason to answer; `None`: a newer connect has taken over.
     pub(super) async fn wait(&self, app: &App, connect: &Connect) -> Option<Release> {
-        let slot = hold_slot(app, connect.session(), &self.cookies);
+        let slot = hold_slot(app, connect.session(), &self.cookies, self.multiplexed);
         let (hold, due) = match slot {
             Ok(_) => (connect.hold, Release::Due),
             Err(TooManyHolds) => (connect.delay(), Release::TooManyHolds),
@@ -202,9 +205,13 @@ pub(super) fn hold_slot(
     app: &App,
     session: &Session,
     cookies: &Presented,
+    multiplexed: bool,
 ) -> Result<Option<HoldSlot>, TooManyHolds> {
     match session.browser().filter(|_| cookies.any) {
-        Some(browser) => app.broker.hold_for(browser, session.id()).map(Some).ok_or(TooManyHolds),
+        Some(browser) => {
+            let slot = app.broker.hold_for(browser, multiplexed, session.id());
+            slot.map(Some).ok_or(TooManyHolds)
+        }
         None => Ok(None),
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn serves(app: &App, path: &str) -> bool {
 /// Answers a request below `/api/v1`, or for `/openapi.json`.
 pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let app = &http.app;
-    let Client { address, scheme } = app.proxies.client(http.peer.ip(), request.headers());
+    let Client { address, scheme, .. } = app.proxies.client(http.peer.ip(), request.headers());
     let caller = Caller { app: Arc::clone(app), address };
     let page = match app.origins.check(RequestKind::Post, request.headers(), scheme) {
         Verdict::Refused(text) => {

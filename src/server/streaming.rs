@@ -71,7 +71,7 @@ pub(super) fn respond(
         Verdict::Allowed(page) => Some(page),
         Verdict::NoOrigin => None,
     };
-    let mut response = open(app, request, client_id, form);
+    let mut response = open(app, request, client, client_id, form);
     if let Some(page) = &page {
         origin::cors(page, response.headers_mut());
     }
@@ -82,6 +82,7 @@ pub(super) fn respond(
 fn open(
     app: &Arc<App>,
     request: &Request<Incoming>,
+    client: Client,
     client_id: &str,
     form: Form,
 ) -> Response<Body> {
@@ -93,7 +94,7 @@ fn open(
             "this session acknowledges (ext.ack): its messages come with connect replies\n";
         return text(StatusCode::CONFLICT, problem);
     }
-    let Ok(slot) = hold_slot(app, &session, &cookies) else {
+    let Ok(slot) = hold_slot(app, &session, &cookies, client.multiplexed) else {
         let problem = "this browser holds enough connections (session.max_per_browser): poll\n";
         let mut response = text(StatusCode::TOO_MANY_REQUESTS, problem);
         response.headers_mut().insert(RETRY_AFTER, retry_after());

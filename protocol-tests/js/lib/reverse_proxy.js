@@ -14,6 +14,8 @@ const START = fileURLToPath(new URL("../../proxies/start", import.meta.url));
 /** Their names: those whose settings pass WebSockets on, and the one whose do not. */
 export const FULL = ["nginx", "haproxy", "apache"];
 export const PLAIN = "nginx-plain";
+/** Those that take HTTP/2 in clear text. */
+export const HTTP2 = ["nginx-h2", "haproxy", "apache"];
 
 const running = new Set();
 process.on("exit", () => running.forEach(killGroup));

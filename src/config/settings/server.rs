@@ -54,7 +54,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
                     valid: syntax::is_network,
                 },
             },
-            "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+            "Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Via` are believed.",
         ),
         Setting::new(
             "server.workers",

@@ -116,6 +116,13 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
              `multiple-clients`. 0: none is held.",
         ),
         Setting::new(
+            "session.http2_max_per_browser",
+            |c| &mut c.session.http2_max_per_browser,
+            Optional { word: Some("unlimited"), form: Count(0, 1000) },
+            "The same for browsers that speak HTTP/2 or later, as a trusted proxy tells by `Via`. \
+             There all requests share a connection, of which servers commonly allow 100 at a time.",
+        ),
+        Setting::new(
             "session.multi_session_interval",
             |c| &mut c.session.multi_session_interval,
             Span(0, 3_600_000),

@@ -9,13 +9,40 @@ fn proxies(list: &[&str]) -> Result<Proxies, BadRange> {
 }
 
 fn client(peer: &str, lines: &[(&HeaderName, &str)]) -> (String, Scheme) {
+    let client = whole_client(peer, lines);
+    (client.address.to_string(), client.scheme)
+}
+
+fn whole_client(peer: &str, lines: &[(&HeaderName, &str)]) -> Client {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
     let trusted = proxies(&["10.0.0.0/8", "fd00::/8", "192.0.2.7"]).unwrap();
-    let client = trusted.client(peer.parse().unwrap(), &headers);
-    (client.address.to_string(), client.scheme)
+    trusted.client(peer.parse().unwrap(), &headers)
+}
+
+#[test]
+fn the_outermost_trusted_proxy_says_what_the_client_speaks() {
+    let cases = [
+        ("10.0.0.1", "203.0.113.9", "2.0 edge", true),
+        ("10.0.0.1", "203.0.113.9", "HTTP/2.0 edge", true),
+        ("10.0.0.1", "203.0.113.9", "http/3 edge (quic)", true),
+        ("10.0.0.1", "", "2 edge", true), // the proxy does not add addresses
+        ("10.0.0.1", "203.0.113.9", "1.1 edge", false),
+        ("10.0.0.1", "203.0.113.9", "2.0 claimed, 1.1 edge", false), // by the client itself
+        ("10.0.0.1", "203.0.113.9, 10.0.0.2", "2.0 edge, 1.1 inner", true),
+        ("10.0.0.1", "203.0.113.9, 10.0.0.2", "1.1 edge, 2.0 inner", false),
+        ("10.0.0.1", "203.0.113.9, 10.0.0.2", "2.0 inner", false), // the edge says nothing
+        ("10.0.0.1", "203.0.113.9", "SPDY/3 edge", false),
+        ("10.0.0.1", "203.0.113.9", ", x", false),
+        ("198.51.100.1", "203.0.113.9", "2.0 edge", false), // a stranger's header is ignored
+    ];
+    for (peer, chain, via, expected) in cases {
+        let client = whole_client(peer, &[(&FORWARDED_FOR, chain), (&VIA, via)]);
+        assert_eq!(client.multiplexed, expected, "{peer}, X-Forwarded-For: {chain}, Via: {via}");
+    }
+    assert!(!whole_client("10.0.0.1", &[]).multiplexed);
 }
 
 #[test]
