@@ -25,6 +25,7 @@ mod reload;
 mod remote;
 mod serve;
 mod signals;
+mod span;
 mod subscribe;
 mod supervisor;
 mod table;

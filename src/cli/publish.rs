@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader, IsTerminal as _, Read as _, stdin},
+    io::{self, BufRead, BufReader, IsTerminal as _, Read as _, stdin},
     path::{Path, PathBuf},
 };
 
@@ -81,10 +81,15 @@ fn data(argument: Option<&str>) -> Result<Box<RawValue>, Failure> {
             ));
         }
         _ => {
-            let mut text = String::new();
-            let read = stdin().lock().take(INPUT_BYTES_MAX).read_to_string(&mut text);
-            read.map_err(|error| Failure::Failed(format!("standard input: {error}")))?;
-            text
+            let failed = |error| Failure::Failed(format!("standard input: {error}"));
+            let mut bytes = Vec::new();
+            let mut input = stdin().lock().take(INPUT_BYTES_MAX + 1);
+            input.read_to_end(&mut bytes).map_err(failed)?;
+            if bytes.len() as u64 > INPUT_BYTES_MAX {
+                return Err(Failure::Usage(format!("standard input: {TOO_LONG}")));
+            }
+            String::from_utf8(bytes)
+                .map_err(|_| Failure::Usage("standard input is no UTF-8 text".to_owned()))?
         }
     };
     serde_json::from_str(&text).map_err(|error| {
@@ -104,25 +109,44 @@ async fn batch(remote: &Remote, file: &Path, json: bool) -> Result<(), Failure> 
     let mut tally = Tally { json, ..Tally::default() };
     let mut lines = Vec::new();
     let mut bytes = 0;
-    for (index, line) in BufReader::new(input).lines().enumerate() {
-        let line = line.map_err(failed)?;
-        if line.trim().is_empty() {
-            continue;
-        }
+    let mut input = BufReader::new(input);
+    for number in 1.. {
+        let Some(line) = next_line(&mut input).map_err(failed)? else { break };
+        let line = match line {
+            Ok(line) if line.trim().is_empty() => continue,
+            Ok(line) => line,
+            Err(reason) => {
+                tally.bad(number, reason);
+                continue;
+            }
+        };
         if lines.len() >= BATCH_MESSAGES_MAX || bytes + line.len() > BATCH_BYTES_MAX {
             tally.send(remote, &mut lines).await?;
             bytes = 0;
         }
         let known: Result<&RawValue, _> = serde_json::from_str(&line);
         if let Err(error) = known {
-            tally.bad(index + 1, &error.to_string());
+            tally.bad(number, &error.to_string());
             continue;
         }
         bytes += line.len();
-        lines.push((index + 1, line));
+        lines.push((number, line));
     }
     tally.send(remote, &mut lines).await?;
     tally.finish()
+}
+
+/// Reads a line; `None`: the end. The inner error is one of the line, behind which the next is read.
+fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, &'static str>>> {
+    let mut line = Vec::new();
+    if input.by_ref().take(INPUT_BYTES_MAX + 1).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 > INPUT_BYTES_MAX && !line.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
+        return Ok(Some(Err(TOO_LONG)));
+    }
+    Ok(Some(String::from_utf8(line).map_err(|_| "no UTF-8 text")))
 }
 
 /// What became of a file so far.
@@ -180,8 +204,9 @@ impl Tally {
     }
 }
 
-/// Data read from standard input; the broker's own bound is `api.message_size`.
+/// Largest data or line that is read: no broker takes more, `api.message_size` is at most that.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
+const TOO_LONG: &str = "more than 1 MiB, the most that api.message_size can be";
 /// Below `api.max_batch` and `api.max_body` as they are by default.
 const BATCH_MESSAGES_MAX: usize = 500;
 const BATCH_BYTES_MAX: usize = 512 << 10;

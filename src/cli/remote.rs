@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{net::TcpStream, runtime::Builder, time::timeout};
 
-use super::Failure;
+use super::{Failure, span};
 
 /// Where clients connect, for `pub` and `sub`.
 #[derive(Debug, Args)]
@@ -35,6 +35,8 @@ pub(super) struct MainServer {
     /// File with the API key; also the key itself by BAYEUXD_KEY.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 /// Where operators look.
@@ -46,10 +48,20 @@ pub(super) struct AdminServer {
     /// File with a key of the role admin; also the key itself by BAYEUXD_KEY.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// How long to wait for a broker.
+#[derive(Debug, Args)]
+struct Patience {
+    /// Longest wait for an answer.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span::parse)]
+    timeout: Duration,
 }
 
 /// A broker to ask.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Remote {
     host: String,
     port: u16,
@@ -57,6 +69,8 @@ pub(super) struct Remote {
     authorization: Option<HeaderValue>,
     /// The flag by which another broker is named, for error texts.
     flag: &'static str,
+    /// Longest wait for an answer.
+    timeout: Duration,
 }
 
 impl MainServer {
@@ -69,7 +83,7 @@ impl MainServer {
         let url = self.url.clone().or_else(|| env::var("BAYEUXD_URL").ok());
         let url = url.as_deref().unwrap_or("http://127.0.0.1:8080");
         let key = key::find("publish", self.key_file.as_deref(), is_here(url))?;
-        Remote::new(url, key.as_ref(), "--url")
+        Remote::new(url, key.as_ref(), "--url", self.patience.timeout)
     }
 }
 
@@ -83,7 +97,7 @@ impl AdminServer {
         let url = self.admin_url.clone().or_else(|| env::var("BAYEUXD_ADMIN_URL").ok());
         let url = url.as_deref().unwrap_or("http://127.0.0.1:8081");
         let key = key::find("admin", self.key_file.as_deref(), is_here(url))?;
-        Remote::new(url, key.as_ref(), "--admin-url")
+        Remote::new(url, key.as_ref(), "--admin-url", self.patience.timeout)
     }
 }
 
@@ -92,6 +106,7 @@ impl Remote {
         url: &str,
         key: Option<&bayeuxd::auth::Secret>,
         flag: &'static str,
+        timeout: Duration,
     ) -> Result<Self, Failure> {
         let bad = || {
             let reason = "expected http://HOST:PORT (TLS is the proxy's part)";
@@ -112,14 +127,20 @@ impl Remote {
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| bad())?,
             authorization: key.map(bearer).transpose()?,
             flag,
+            timeout,
         })
+    }
+
+    /// The same broker, whose answers may take so much longer.
+    pub(super) fn holding(&self, hold: Duration) -> Self {
+        Self { timeout: self.timeout.saturating_add(hold), ..self.clone() }
     }
 
     /// Sends a request and waits for the head of the response, whatever its status.
     ///
     /// # Errors
     ///
-    /// Nobody listens there, or what does speaks no HTTP.
+    /// Nobody listens there, what does speaks no HTTP, or the head does not come in time.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -134,7 +155,7 @@ impl Remote {
             ))
         };
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(CONNECT_TIMEOUT, connecting)
+        let stream = timeout(CONNECT_TIMEOUT.min(self.timeout), connecting)
             .await
             .map_err(|error| unreachable("does not answer", &error))?
             .map_err(|error| unreachable("cannot be reached", &error))?;
@@ -157,7 +178,19 @@ impl Remote {
         let request = request
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| Failure::Usage(format!("{target}: {error}")))?;
-        sender.send_request(request).await.map_err(|error| unreachable("broke off", &error))
+        timeout(self.timeout, sender.send_request(request))
+            .await
+            .map_err(|_| self.silent())?
+            .map_err(|error| unreachable("broke off", &error))
+    }
+
+    /// There is somebody, but no answer.
+    fn silent(&self) -> Failure {
+        let Self { host, port, timeout, .. } = self;
+        let hint = "it hangs or has too much to do; --timeout allows more";
+        Failure::Unreachable(format!(
+            "{host}:{port} accepted the connection and did not answer within {timeout:?}; {hint}"
+        ))
     }
 
     /// Sends a request and reads the JSON answer.
@@ -174,17 +207,27 @@ impl Remote {
     ) -> Result<Value, Failure> {
         let response = self.send(method, target, body, headers).await?;
         if response.status().is_success() {
-            read(response).await
+            self.read(response).await
         } else {
             Err(self.refusal(response).await)
         }
     }
 
+    /// Reads the JSON body of a response.
+    ///
+    /// # Errors
+    ///
+    /// It breaks off, does not end in time, is too large or no JSON.
+    pub(super) async fn read(&self, response: Response<Incoming>) -> Result<Value, Failure> {
+        timeout(self.timeout, read(response)).await.map_err(|_| self.silent())?
+    }
+
     /// What a response other than a success means.
     pub(super) async fn refusal(&self, response: Response<Incoming>) -> Failure {
         let status = response.status();
-        match read(response).await {
+        match self.read(response).await {
             Ok(answer) => refused(status, &answer),
+            Err(silent @ Failure::Unreachable(_)) => silent,
             // Not in our form: another program, the other listener, or an older broker.
             Err(_) => {
                 let flag = self.flag;
@@ -291,10 +334,13 @@ mod tests {
 
     #[test]
     fn a_url_names_host_and_port_only_by_http() {
-        let remote = Remote::new("http://[::1]:8081/x", None, "--url").unwrap();
+        let remote = Remote::new("http://[::1]:8081/x", None, "--url", CONNECT_TIMEOUT).unwrap();
         assert_eq!((remote.host.as_str(), remote.port), ("::1", 8081));
         for url in ["https://a", "a:80", "http://u:p@a", "http://", ""] {
-            assert!(matches!(Remote::new(url, None, "--url"), Err(Failure::Usage(_))), "{url}");
+            assert!(
+                matches!(Remote::new(url, None, "--url", CONNECT_TIMEOUT), Err(Failure::Usage(_))),
+                "{url}"
+            );
         }
     }
 

@@ -1,6 +1,12 @@
 //! `bayeuxd serve`: from arguments to a running broker and back to an exit code.
 
-use std::{collections::HashMap, fmt::Display, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use bayeuxd::{
     config::{Config, Loaded},
@@ -144,6 +150,9 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     }));
     let serving = format!("serving on {}", list(server.addresses()));
     supervisor::ready(&serving);
+    // Behind STOPPING=1 the service manager must hear of nothing else: READY=1 would tell it that the
+    // broker serves again.
+    let stopping = AtomicBool::new(false);
     let (reloader, mut calls) = (server.reloader(), server.reload_calls());
     let reloading = async {
         loop {
@@ -154,14 +163,18 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
                 },
                 call = calls.recv() => call,
             };
-            supervisor::reloading();
+            if !stopping.load(Ordering::Relaxed) {
+                supervisor::reloading();
+            }
             let reloaded = load::load(options.config.as_deref(), &options.flags())
                 .and_then(|again| reload::reload(&started, &local, again, &reloader));
             let outcome = reloaded.map_err(|failure| reload::report(&failure));
             if let Some(call) = call {
                 call.answer(outcome);
             }
-            supervisor::ready(&serving);
+            if !stopping.load(Ordering::Relaxed) {
+                supervisor::ready(&serving);
+            }
         }
     };
     let wish = server.stop_wish();
@@ -170,6 +183,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
             () = stop.drain.cancelled() => {}
             () = wish => {}
         }
+        stopping.store(true, Ordering::Relaxed);
         supervisor::stopping();
     };
     let alive = tokio::spawn(supervisor::stay_alive());

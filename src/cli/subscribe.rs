@@ -3,9 +3,12 @@
 //! It comes back after an interruption, as a client of any library does, and begins anew if the broker
 //! does not know its session any more. Source: protocol.md 2, 34-43, 57.
 
+mod patience;
+
 use std::time::Duration;
 
 use clap::Args;
+use hyper::{Method, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 use tokio::{
     select,
@@ -13,6 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use self::patience::{Patience, WAITED_MAX};
 use super::{
     Failure, complain,
     remote::{MainServer, Remote, clean, wait},
@@ -46,7 +50,15 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let remote = options.server.remote()?;
     wait(async {
-        let mut client = Client { remote: &remote, options, id: None, received: 0, closed: false };
+        let mut client = Client {
+            remote: &remote,
+            options,
+            id: None,
+            unsubscribed: None,
+            hold: HOLD,
+            received: 0,
+            closed: false,
+        };
         let ended = select! {
             ended = client.receive() => ended,
             _ = ctrl_c() => Ok(()),
@@ -60,55 +72,94 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 struct Client<'a> {
     remote: &'a Remote,
     options: &'a Options,
-    /// The clientId; `None` before the handshake.
+    /// The clientId; `None` before it has subscribed.
     id: Option<String>,
+    /// The clientId of a session that has not subscribed.
+    unsubscribed: Option<String>,
+    /// How long the broker holds a connect, as it advises.
+    hold: Duration,
     received: u64,
     /// Nobody reads what is printed any more.
     closed: bool,
 }
 
+/// Why an exchange brought nothing.
+enum Trouble {
+    /// The broker has too much to do and asks for patience.
+    Later { line: String, pause: Option<Duration> },
+    /// All else. A broker that cannot be reached may come back.
+    Failed(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl Client<'_> {
     async fn receive(&mut self) -> Result<(), Failure> {
-        let mut pause = Duration::ZERO;
-        self.begin().await?;
-        while !self.closed && self.options.count.is_none_or(|count| self.received < count) {
-            sleep(pause).await;
+        let mut patience = Patience::default();
+        let mut met = false;
+        loop {
+            // Also who wants no message at all learns whether it may subscribe.
+            if self.id.is_some() && self.is_done() {
+                return Ok(());
+            }
             let answered = match &self.id {
                 Some(_) => self.connect().await,
                 None => self.begin().await.map(|()| Duration::ZERO),
             };
-            pause = match answered {
-                Ok(pause) => pause,
-                Err(Failure::Unreachable(line)) => {
-                    complain(format_args!("{line}; trying again"));
-                    RETRY
+            let (line, advised) = match answered {
+                Ok(pause) => {
+                    met = true;
+                    patience.renew();
+                    if !self.is_done() {
+                        sleep(pause).await;
+                    }
+                    continue;
                 }
-                Err(failure) => return Err(failure),
+                Err(Trouble::Later { line, pause }) => (line, pause),
+                // Who was never there is rather somebody else.
+                Err(Trouble::Failed(Failure::Unreachable(line))) if met => (line, None),
+                Err(Trouble::Failed(failure)) => return Err(failure),
             };
+            let Some(pause) = patience.next(advised) else {
+                let minutes = WAITED_MAX.as_secs() / 60;
+                return Err(Failure::Unreachable(format!("{line}; gave up ({minutes} minutes)")));
+            };
+            complain(format_args!("{line}; trying again in {pause:?}"));
+            sleep(pause).await;
         }
-        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.closed || self.options.count.is_some_and(|count| self.received >= count)
     }
 
     /// Handshakes and subscribes.
-    async fn begin(&mut self) -> Result<(), Failure> {
+    async fn begin(&mut self) -> Result<(), Trouble> {
         let handshake = json!([{
             "channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"],
         }]);
         let answer = self.exchange(&handshake).await?;
         let reply = reply(&answer, "/meta/handshake")?;
         let id = reply.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        // From here on there is a session to leave.
-        self.id = Some(id.clone());
+        self.hold = advised(reply, "timeout").unwrap_or(self.hold);
         let subscribe = json!([{
             "channel": "/meta/subscribe", "clientId": id, "subscription": self.options.channels,
         }]);
+        // From here on there is a session to leave, but none to connect with before it has subscribed.
+        self.unsubscribed = Some(id);
         let answer = self.exchange(&subscribe).await?;
         self.show(&answer);
-        self::reply(&answer, "/meta/subscribe").map(drop)
+        self::reply(&answer, "/meta/subscribe")?;
+        self.id = self.unsubscribed.take();
+        Ok(())
     }
 
     /// Waits for messages; returns the pause that the broker advises.
-    async fn connect(&mut self) -> Result<Duration, Failure> {
+    async fn connect(&mut self) -> Result<Duration, Trouble> {
         let connect = json!([{
             "channel": "/meta/connect", "clientId": self.id, "connectionType": "long-polling",
         }]);
@@ -120,23 +171,47 @@ impl Client<'_> {
                 complain("the broker does not know the session any more; beginning anew");
                 self.id = None;
             }
-            Some("none") => return Err(Failure::Failed("the broker ended the session".to_owned())),
+            Some("none") => {
+                return Err(Failure::Failed("the broker ended the session".to_owned()).into());
+            }
             _ => {}
         }
-        let interval = reply.pointer("/advice/interval").and_then(Value::as_u64).unwrap_or(0);
-        Ok(Duration::from_millis(interval))
+        self.hold = advised(reply, "timeout").unwrap_or(self.hold);
+        Ok(advised(reply, "interval").unwrap_or_default())
     }
 
     async fn leave(&self) {
-        if self.id.is_some() {
-            let disconnect = json!([{ "channel": "/meta/disconnect", "clientId": self.id }]);
+        if let Some(id) = self.id.as_ref().or(self.unsubscribed.as_ref()) {
+            let disconnect = json!([{ "channel": "/meta/disconnect", "clientId": id }]);
             // Best effort: without it the session expires.
-            let _: Result<Value, Failure> = self.exchange(&disconnect).await;
+            let _: Result<Value, Trouble> = self.exchange(&disconnect).await;
         }
     }
 
-    async fn exchange(&self, messages: &Value) -> Result<Value, Failure> {
-        self.remote.post(&self.options.path, messages.to_string()).await
+    async fn exchange(&self, messages: &Value) -> Result<Value, Trouble> {
+        let remote = self.remote.holding(self.hold);
+        let body = messages.to_string();
+        let response = remote.send(Method::POST, &self.options.path, body, &[]).await?;
+        let status = response.status();
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                let after =
+                    response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+                let after = after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+                // Not in the form of Bayeux if it comes from a proxy.
+                let answer = remote.read(response).await.unwrap_or_default();
+                let advice = answer.as_array().and_then(|messages| messages.first());
+                let interval = advice.and_then(|reply| advised(reply, "interval"));
+                let line = format!("the broker has no room or no time ({status})");
+                Err(Trouble::Later { line, pause: after.max(interval) })
+            }
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                let line = format!("the proxy does not reach the broker ({status})");
+                Err(Failure::Unreachable(line).into())
+            }
+            _ if status.is_success() => Ok(remote.read(response).await?),
+            _ => Err(remote.refusal(response).await.into()),
+        }
     }
 
     fn show(&mut self, answer: &Value) {
@@ -162,6 +237,11 @@ fn of_channel<'a>(answer: &'a Value, channel: &str) -> Option<&'a Value> {
     messages.find(|message| message.get("channel").and_then(Value::as_str) == Some(channel))
 }
 
+/// A time of the advice in a reply.
+fn advised(reply: &Value, name: &str) -> Option<Duration> {
+    reply.get("advice")?.get(name)?.as_u64().map(Duration::from_millis)
+}
+
 /// The reply on a meta channel, if it is a success.
 fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Failure> {
     let reply = of_channel(answer, channel)
@@ -174,7 +254,9 @@ fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Failure> {
     Err(if error.starts_with("403") { Failure::Denied(line) } else { Failure::Failed(line) })
 }
 
-/// Pause before another attempt to reach a broker that has gone.
+/// How long a connect may be held before the broker has said it.
+const HOLD: Duration = Duration::from_secs(60);
+/// Pause after an answer without the reply that was asked for.
 const RETRY: Duration = Duration::from_secs(1);
 /// Longest wait for the reply to a disconnect.
 const LEAVE: Duration = Duration::from_secs(2);

@@ -380,3 +380,31 @@ fn a_service_manager_is_told_of_start_life_reload_and_stop() {
     fs::remove_file(&path).unwrap();
     assert_eq!(broker.wait().code, Some(0));
 }
+
+#[test]
+fn a_hangup_during_a_drain_does_not_tell_a_service_manager_of_readiness() {
+    let folder = Folder::new("supervisor_drain");
+    let path = std::env::temp_dir().join(format!("bayeuxd-drain-{}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let next = || {
+        let mut text = [0; 512];
+        let length = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..length].to_vec()).unwrap()
+    };
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap())];
+    let (mut broker, _) =
+        Broker::start_with(&folder, &["--set", "server.drain_delay=10m"], &variables);
+    assert!(next().starts_with("READY=1\n"));
+    broker.signal("-TERM");
+    assert!(next().starts_with("STOPPING=1\n"));
+    broker.signal("-HUP");
+    broker.log_until("reloaded: ");
+    broker.signal("-TERM");
+    assert_eq!(broker.wait().code, Some(1));
+    manager.set_nonblocking(true).unwrap();
+    let after = manager.recv(&mut [0; 512]);
+    assert!(after.is_err(), "something came behind STOPPING=1");
+    fs::remove_file(&path).unwrap();
+}
