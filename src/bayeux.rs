@@ -62,7 +62,7 @@ pub use message::{
     parse_batch,
 };
 pub use reply::{Advice, HandshakeFields, Reconnect, Reply};
-pub use scan::deeper_than;
+pub use scan::{append_as_one_line, deeper_than};
 pub use timestamp::{Rfc3339, Timestamp};
 
 pub use crate::config::QueuePolicy;

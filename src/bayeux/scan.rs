@@ -33,7 +33,7 @@ pub fn deeper_than(json: &[u8], depth_max: usize) -> bool {
 ///
 /// In valid JSON a line break stands only between tokens (inside of a string it is written `\n`), so
 /// the value stays the same, and so does its length. Transports that frame by lines depend on it.
-pub(super) fn append_as_one_line(out: &mut Vec<u8>, json: &str) {
+pub fn append_as_one_line(out: &mut Vec<u8>, json: &str) {
     let start = out.len();
     out.extend_from_slice(json.as_bytes());
     if let Some(first) = memchr::memchr2(b'\r', b'\n', json.as_bytes()) {

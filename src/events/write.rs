@@ -1,13 +1,14 @@
 //! An event as the JSON object that monitors get as `data`, and as operators read it.
 //!
 //! Common fields first, then those of the type; what does not apply is absent. Client text is escaped
-//! by the one writer of strings, so no event is more than one line.
+//! by the one writer of strings, and line breaks in client data become spaces, so no event is more than
+//! one line.
 //! Source: monitoring.md 3, 4.
 
 use std::{fmt, io::Write as _, time::Duration};
 
 use super::event::{Event, EventType, Stats, Subject, Subscribed, What};
-use crate::bayeux::{Rfc3339, write_json_string};
+use crate::bayeux::{Rfc3339, append_as_one_line, write_json_string};
 
 impl Event {
     /// Appends the event as a JSON object, with the data of a publish if `payload`.
@@ -82,7 +83,7 @@ impl What {
                 object.number("fanout", *fanout as u64);
                 object.text("via", via.as_str());
                 if let Some(data) = data.as_deref().filter(|_| payload) {
-                    object.raw("data", data);
+                    object.client_json("data", data);
                 }
             }
             Self::Queue { messages, bytes, policy, dropped } => {
@@ -159,6 +160,12 @@ impl Object<'_> {
     fn raw(&mut self, name: &str, json: &str) {
         self.name(name);
         self.0.extend_from_slice(json.as_bytes());
+    }
+
+    /// JSON as a client wrote it, who may have put line breaks between its tokens.
+    fn client_json(&mut self, name: &str, json: &str) {
+        self.name(name);
+        append_as_one_line(self.0, json);
     }
 
     fn text(&mut self, name: &str, text: &str) {

@@ -64,7 +64,11 @@ impl Feed {
         let count_max = if flows { FRAME_EVENTS_MAX } else { RESPONSE_EVENTS_MAX };
         self.due.store(false, Ordering::Relaxed);
         let mut frames = std::mem::take(&mut *self.returned.lock());
-        let entries = self.events.take(self.id, count_max);
+        // What came back counts: a monitor whose connections keep breaking must not gather ever more. The
+        // ring keeps the rest, with its bounds.
+        let count_max = count_max.saturating_sub(frames.len() * FRAME_EVENTS_MAX);
+        let entries =
+            if count_max == 0 { Vec::new() } else { self.events.take(self.id, count_max) };
         if entries.len() >= count_max {
             self.set_due();
         }

@@ -77,6 +77,20 @@ fn data_is_shown_to_those_who_may_see_it() {
 }
 
 #[test]
+fn line_breaks_in_data_do_not_end_the_line() {
+    let data = "[1,\r\n\n{\"type\":\"disconnect\"}\n]";
+    let what = What::Publish {
+        channel: "/a".into(),
+        size: data.len(),
+        fanout: 0,
+        via: Via::Bayeux,
+        data: Some(data.into()),
+    };
+    let text = written(&event(what), true);
+    assert!(text.ends_with(r#""data":[1,   {"type":"disconnect"} ]}"#), "{text}");
+}
+
+#[test]
 fn the_other_types_are_json_too() {
     let all = [
         What::Handshake {

@@ -148,6 +148,37 @@ fn messages_come_first_and_what_was_not_written_comes_again_in_its_place() {
 }
 
 #[test]
+fn what_was_not_written_does_not_add_up() {
+    let node = Node::new(Carrier::Poll, &["/meta/monitor/error"]);
+    let mut most = 0;
+    for _ in 0..50 {
+        node.happen(RESPONSE_EVENTS_MAX);
+        drop(node.take());
+        most = most.max(node.broker.queued_bytes());
+    }
+    let one_response = {
+        let fresh = Node::new(Carrier::Poll, &["/meta/monitor/error"]);
+        fresh.happen(RESPONSE_EVENTS_MAX);
+        drop(fresh.take());
+        fresh.broker.queued_bytes()
+    };
+    assert!(
+        most <= 2 * one_response,
+        "{most} B after 50 broken responses, {one_response} B after one"
+    );
+    let mut seqs = Vec::new();
+    while let Some(batch) = node.take() {
+        for frame in settled(batch) {
+            let events: Vec<serde_json::Value> =
+                serde_json::from_str(&format!("[{frame}]")).unwrap();
+            seqs.extend(events.iter().map(|event| event["data"]["seq"].as_u64().unwrap()));
+        }
+    }
+    assert!(seqs.is_sorted(), "in their order");
+    assert!(seqs.len() > RESPONSE_EVENTS_MAX, "the ring kept the newest");
+}
+
+#[test]
 fn a_poll_is_woken_at_every_fifth_pulse_and_a_socket_at_each() {
     for (carrier, pulses) in [(Carrier::Socket, 1), (Carrier::Poll, 5)] {
         let node = Node::new(carrier, &["/meta/**"]);
