@@ -212,6 +212,27 @@ for (const transport of ["websocket", "long-polling"]) {
   }, { over: transport });
 }
 
+check("a client of Try it that is replaced at once does not take its successor along", async (bench) => {
+  const page = await open(bench, "try");
+  await page.getByRole("button", { name: "Connect", exact: true }).click();
+  await page.getByText("connected", { exact: true }).waitFor();
+  // Faster than the goodbye of the first one is answered.
+  await page.evaluate(() => {
+    const [button] = [...document.querySelectorAll("button")].filter(({ textContent }) => textContent === "Disconnect");
+    button.click();
+    button.click();
+  });
+  const frames = page.getByRole("list", { name: "Frames, newest first" });
+  await frames.locator("li.in", { hasText: "/meta/disconnect" }).waitFor();
+  await until("the second handshake", async () => (await frames.locator("li.in", { hasText: "/meta/handshake" }).count()) === 2);
+  await page.getByText("connected", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Publish" }).click();
+  await frames.locator("li.in", { hasText: "/chat/demo" }).first().waitFor();
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await until("the second goodbye", async () => (await frames.locator("li.in", { hasText: "/meta/disconnect" }).count()) === 2);
+  await page.getByText("disconnected", { exact: true }).waitFor();
+});
+
 check("the configuration shows what differs and hides secrets", async (bench) => {
   const page = await open(bench, "config");
   await page.getByText("max_interval").first().waitFor();

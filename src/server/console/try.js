@@ -53,9 +53,11 @@ function bench(urls, signal) {
       connect.textContent = "Connect";
       return;
     }
-    client = new Client(wanted.url, wanted.transport, {
+    const mine = client = new Client(wanted.url, wanted.transport, {
       frame,
       phase: (words, connected, session) => {
+        // One that still says goodbye has no say over its successor.
+        if (client !== null && client !== mine) return;
         if (!connected && !/connecting|trying again/.test(words)) client = null;
         tell(words, connected, session);
       },
