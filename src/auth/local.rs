@@ -1,7 +1,7 @@
 //! The key of the machine's own user: made by a broker that was given none.
 //!
-//! It lies in a file that only this user can read, so that programs of the same user find it and a
-//! restart does not change it. Anonymous Bayeux clients of a loopback listener may publish as well, but
+//! It lies in a file of this user's that nobody else can read, so that programs of the same user find it
+//! and a restart does not change it. Anonymous Bayeux clients of a loopback listener may publish as well, but
 //! slowly and one by one; and where a proxy stands before that listener, everybody is on loopback.
 //! Therefore the API wants a key even there. Source: operations.md 1, 6.
 
@@ -41,6 +41,9 @@ pub enum LocalKeyError {
     /// Others could read or replace the key.
     #[error("{path} can be used by others than its owner: chmod 600 it, or remove it", path = .0.display())]
     Exposed(PathBuf),
+    /// Somebody else put the key there, and so knows it.
+    #[error("{path} belongs to another user: remove it, or name another file", path = .0.display())]
+    Foreign(PathBuf),
     /// The file holds something else.
     #[error("{path} holds no key: remove it", path = .0.display())]
     NoKey(PathBuf),
@@ -61,16 +64,24 @@ impl LocalKey {
         Ok(folder.join("bayeuxd").join(format!("{name}.key")))
     }
 
-    /// Reads the key in `path`.
+    /// Reads the key in `path`, to show it to a broker: root may show that of a broker's user.
     ///
     /// # Errors
-    /// It is missing, belongs to somebody else, or others may read it.
+    /// It is missing, or others than its owner may read it.
     pub fn read(path: &Path) -> Result<Self, LocalKeyError> {
+        Self::read_of(path, None)
+    }
+
+    /// Reads the key in `path`, which has to be that of the user `owner`, if there is one.
+    fn read_of(path: &Path, owner: Option<u32>) -> Result<Self, LocalKeyError> {
         let failed = |error| LocalKeyError::File { path: path.to_owned(), error };
         let mut file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.mode() & 0o077 != 0 {
             return Err(LocalKeyError::Exposed(path.to_owned()));
+        }
+        if owner.is_some_and(|owner| metadata.uid() != owner) {
+            return Err(LocalKeyError::Foreign(path.to_owned()));
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
@@ -84,9 +95,9 @@ impl LocalKey {
     /// its name only if there is none yet.
     ///
     /// # Errors
-    /// The folder cannot be written, or what is there cannot be used.
+    /// The folder cannot be written, or what is there cannot be used or is somebody else's.
     pub fn read_or_make(path: &Path, random: [u8; 32]) -> Result<Self, LocalKeyError> {
-        match Self::read(path) {
+        match Self::read_of(path, own_user()) {
             Err(LocalKeyError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
             found => return found,
         }
@@ -107,10 +118,19 @@ impl LocalKey {
         let _ = fs::remove_file(&draft);
         match linked {
             Ok(()) => Ok(Self { secret, path: path.to_owned() }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Self::read_of(path, own_user())
+            }
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// The user that this process runs as, where the system tells it in its file system (Linux, proc(5): the
+/// folder of a process belongs to its effective user). Elsewhere the mode has to do: a file for its owner
+/// only, which we can read, is ours unless we are root.
+fn own_user() -> Option<u32> {
+    fs::metadata("/proc/self").ok().map(|folder| folder.uid())
 }
 
 #[cfg(test)]
@@ -135,6 +155,26 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "").unwrap();
         assert!(matches!(LocalKey::read(&path), Err(LocalKeyError::NoKey(_))));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_key_that_somebody_else_put_there_is_not_taken_for_ones_own() {
+        let folder = env::temp_dir().join(format!("bayeuxd-foreign-{}", std::process::id()));
+        let path = folder.join("admin.key");
+        let made = LocalKey::read_or_make(&path, [1; 32]).unwrap();
+        let owner = fs::metadata(&path).unwrap().uid();
+        if let Some(user) = own_user() {
+            assert_eq!(user, owner, "what a process makes is its user's");
+        }
+        assert_eq!(LocalKey::read_of(&path, Some(owner)).unwrap().secret, made.secret);
+        let foreign = LocalKey::read_of(&path, Some(owner + 1));
+        assert!(matches!(foreign, Err(LocalKeyError::Foreign(_))), "{foreign:?}");
+        assert_eq!(
+            LocalKey::read(&path).unwrap().secret,
+            made.secret,
+            "to show it is another matter"
+        );
         fs::remove_dir_all(folder).unwrap();
     }
 
