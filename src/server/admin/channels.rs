@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::{
     answer::{self, List},
     api::Call,
-    page::{Chosen, Page, descending},
+    page::{Chosen, Page, cursor, descending, place},
     problem::Problem,
     query::{Query, wrong},
     state::{Counts, RATE_TIME, look},
@@ -71,10 +71,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Problem> {
         measure(call.app, found.iter_mut().map(|(_, found)| found)).await;
     }
     let items = found.iter().map(|(_, found)| Shown::new(found)).collect();
-    let next = next.map(|(rank, name)| match wanted.sort {
-        Sort::Channel => name.as_ref().to_owned(),
-        _ => format!("{rank:x}.{name}"),
-    });
+    let next = next.map(|(rank, name)| cursor(rank, &name, wanted.sort != Sort::Channel));
     Ok(answer::json(StatusCode::OK, &List { items, next }))
 }
 
@@ -125,14 +122,8 @@ impl Wanted {
             [("channel", Sort::Channel), ("subscribers", Sort::Subscribers), ("rate", Sort::Rate)];
         let sort = query.choice("sort", &sorts)?.unwrap_or(Sort::Channel);
         let cursor = query.text("cursor").map(|text| {
-            let place = match sort {
-                Sort::Channel => Some((0, text)),
-                _ => text
-                    .split_once('.')
-                    .and_then(|(rank, name)| Some((u64::from_str_radix(rank, 16).ok()?, name))),
-            };
-            let place = place.filter(|(_, name)| name.starts_with('/'));
-            place
+            place(text, sort != Sort::Channel)
+                .filter(|(_, name)| name.starts_with('/'))
                 .map(|(rank, name)| (rank, Arc::from(name)))
                 .ok_or_else(|| wrong("cursor", "the `next` of the page before"))
         });

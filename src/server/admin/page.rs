@@ -61,6 +61,20 @@ impl<K: Ord + Clone, T> Page<K, T> {
     }
 }
 
+/// The cursor after an entry: its name, behind its rank if the list is not in the order of names.
+pub(super) fn cursor(rank: u64, name: &str, is_ranked: bool) -> String {
+    if is_ranked { format!("{rank:x}.{name}") } else { name.to_owned() }
+}
+
+/// Reads what [`cursor`] writes.
+pub(super) fn place(cursor: &str, is_ranked: bool) -> Option<(u64, &str)> {
+    if !is_ranked {
+        return Some((0, cursor));
+    }
+    let (rank, name) = cursor.split_once('.')?;
+    Some((u64::from_str_radix(rank, 16).ok()?, name))
+}
+
 /// The rank of what is to come first when it is large.
 pub(super) const fn descending(value: u64) -> u64 {
     u64::MAX - value
@@ -90,6 +104,18 @@ mod tests {
         let mut sorted = all;
         sorted.sort_unstable();
         assert_eq!(met, sorted);
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_its_place() {
+        for (rank, name, is_ranked) in
+            [(0, "/a.b", false), (0, "/a.b", true), (u64::MAX, "/a", true)]
+        {
+            assert_eq!(place(&cursor(rank, name, is_ranked), is_ranked), Some((rank, name)));
+        }
+        for bad in ["", "/a", "x./a", "-1./a", "10000000000000000./a"] {
+            assert_eq!(place(bad, true), None, "{bad}");
+        }
     }
 
     #[test]

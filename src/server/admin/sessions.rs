@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::{
     answer::{self, List},
     api::Call,
-    page::{Chosen, Page, descending},
+    page::{Chosen, Page, cursor, descending, place},
     problem::Problem,
     query::{Query, wrong},
     state::{Counts, RATE_TIME, Rates, look},
@@ -82,10 +82,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response<Body>, Problem> {
         measure(call.app, &mut found).await;
     }
     let items = found.iter().map(|(sid, found)| Shown::new(*sid, found)).collect();
-    let next = next.map(|(rank, sid)| match wanted.sort {
-        Sort::Sid => sid.to_string(),
-        _ => format!("{rank:x}.{sid}"),
-    });
+    let next = next.map(|(rank, sid)| cursor(rank, &sid.to_string(), wanted.sort != Sort::Sid));
     Ok(answer::json(StatusCode::OK, &List { items, next }))
 }
 
@@ -127,14 +124,9 @@ impl Wanted {
             [("sid", Sort::Sid), ("queue", Sort::Queue), ("age", Sort::Age), ("rate", Sort::Rate)];
         let sort = query.choice("sort", &sorts)?.unwrap_or(Sort::Sid);
         let cursor = query.text("cursor").map(|text| {
-            let place = match sort {
-                Sort::Sid => Some((0, text)),
-                _ => text
-                    .split_once('.')
-                    .and_then(|(rank, sid)| Some((u64::from_str_radix(rank, 16).ok()?, sid))),
-            };
-            let place = place.and_then(|(rank, sid)| Some((rank, Sid::parse(sid)?)));
-            place.ok_or_else(|| wrong("cursor", "the `next` of the page before"))
+            place(text, sort != Sort::Sid)
+                .and_then(|(rank, sid)| Some((rank, Sid::parse(sid)?)))
+                .ok_or_else(|| wrong("cursor", "the `next` of the page before"))
         });
         Ok(Self {
             channel: query.channel("channel", app.limits.name)?,
