@@ -118,6 +118,8 @@ enum Endpoint<'a> {
     Broadcast,
     Stream,
     OpenApi,
+    /// As `Publish`, below `/admin/v1`.
+    Operator,
     Nothing,
 }
 
@@ -221,7 +223,7 @@ async fn admit(
     }
 }
 
-/// Publishes the one message of a request that came elsewhere, whose key was checked.
+/// Publishes the one message of a request of an operator, whose key was checked, and says so in the log.
 pub(super) async fn respond_to(
     app: &Arc<App>,
     address: IpAddr,
@@ -229,7 +231,7 @@ pub(super) async fn respond_to(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let caller = Caller { app: Arc::clone(app), address };
-    publish(&Publisher { caller, principal }, Endpoint::Publish, request).await
+    publish(&Publisher { caller, principal }, Endpoint::Operator, request).await
 }
 
 /// Reads the body of a request and publishes what is in it.
@@ -271,8 +273,15 @@ async fn publish(
                 Endpoint::Channel(path) => request::raw(path, &body, header, limits),
                 _ => request::one(&body, header, limits),
             };
+            let channel = entry.as_ref().ok().and_then(|entry| entry.channel.clone());
             let mut outcomes = publisher.publish_all(vec![entry]).await;
-            answer::single(caller, &outcomes.pop().unwrap_or(Err(Problem::NotFound)))
+            let outcome = outcomes.pop().unwrap_or(Err(Problem::NotFound));
+            if endpoint == Endpoint::Operator {
+                let (code, key) =
+                    (outcome.as_ref().err().map(Problem::code), publisher.principal.id());
+                report::operator_published(app, caller.address, key, channel.as_deref(), code);
+            }
+            answer::single(caller, &outcome)
         }
     }
 }

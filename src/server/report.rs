@@ -191,6 +191,18 @@ fn log_refused(
     info!(event = kind.as_str(), ok = false, sid, ip, channel, error = %refusal, suppressed);
 }
 
+/// An operator published, or was refused with a code.
+pub(super) fn operator_published(
+    app: &App,
+    client: IpAddr,
+    key: &str,
+    channel: Option<&str>,
+    error: Option<&'static str>,
+) {
+    let (ip, ok, channel) = (ip(app, client), error.is_none(), channel.map(shown));
+    info!(event = "admin", ok, %key, ip, call = "publish", channel, error);
+}
+
 /// A publish over HTTP was refused.
 pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, detail: &str) {
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };

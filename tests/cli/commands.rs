@@ -181,6 +181,55 @@ fn a_broker_is_reloaded_and_drained_by_command() {
 }
 
 #[test]
+fn whatever_an_operator_changes_is_a_line_of_the_log() {
+    let mut site = Site::new("audit");
+    let (mut subscriber, sid) = site.subscriber(&["/chat/**"]);
+    let admin = |path: &str, body: &str| {
+        let host = site.variables[2].1.trim_start_matches("http://").trim_end_matches('/');
+        let key = std::fs::read_to_string(site.folder.0.join("bayeuxd/admin.key")).unwrap();
+        let mut socket = std::net::TcpStream::connect(host).unwrap();
+        write!(
+            socket,
+            "POST /admin/v1/{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nX-API-Key: {}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            key.trim(),
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut socket, &mut answer).unwrap();
+        answer
+    };
+    assert!(admin("publish", r#"{"channel":"/chat/a","data":1}"#).contains("\"sessions\":1"));
+    assert!(admin("publish", r#"{"channel":"/meta/a","data":1}"#).contains("channel_reserved"));
+    admin(&format!("sessions/{sid}/subscribe"), r#"{"channel":"/news"}"#);
+    admin(&format!("sessions/{sid}/unsubscribe"), r#"{"channel":"/news"}"#);
+    admin(&format!("sessions/{sid}/disconnect"), r#"{"reason":"a test"}"#);
+    admin("reload", "");
+    admin("drain", "");
+    let log = site.broker.log_until("\"call\":\"drain\"");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let lines: Vec<_> = lines.filter(|line| line["event"] == "admin").collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["call"].as_str().unwrap(), line["ok"].as_bool().unwrap()))
+        .collect();
+    let expected =
+        [("publish", true), ("publish", false), ("subscribe", true), ("unsubscribe", true)];
+    assert_eq!(
+        told,
+        [&expected[..], &[("disconnect", true), ("reload", true), ("drain", true)]].concat()
+    );
+    assert!(lines.iter().all(|line| line["key"].is_string() && line["ip"].is_string()), "{log}");
+    assert_eq!(
+        (&lines[0]["channel"], &lines[1]["error"]),
+        (&"/chat/a".into(), &"channel_reserved".into())
+    );
+    assert_eq!((&lines[2]["channel"], &lines[4]["reason"]), (&"/news".into(), &"a test".into()));
+    subscriber.wait().unwrap();
+}
+
+#[test]
 fn completions_name_the_commands() {
     let outcome = Folder::new("completions").run(&["completions", "bash"]);
     assert_eq!(outcome.code, Some(0));
