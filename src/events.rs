@@ -41,7 +41,7 @@ pub use self::{
     listener::{Interest, ListenerId, TooMany},
     peer::{Page, Pages, Peer, TEXT_CHARS_MAX, cut},
     queue::{Bounds, Entry},
-    rights::Rights,
+    rights::{Revoked, Rights},
     sid::Sid,
     tap::Tap,
 };

@@ -350,7 +350,9 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Replaces all API keys; requests that are being answered keep the one they came with.
+    /// Replaces all API keys. A key that is not among the new ones, with the same secret and rights, is
+    /// taken back: feeds of events and sessions that monitor under it end, and so do streams of messages.
+    /// Other requests that are being answered go on.
     ///
     /// # Errors
     /// A key that cannot be used: then all stay as they were.

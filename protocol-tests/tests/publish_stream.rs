@@ -6,7 +6,7 @@ use protocol_tests::{
     bayeux::{Socket, delivery},
     broker::Broker,
     deadline::{soon, within},
-    service::{KEY, broker, broker_with},
+    service::{KEY, broker, broker_with, publish_key},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -102,6 +102,22 @@ impl Results {
 
 fn reached(sessions: u64) -> Value {
     json!({"ok": true, "sessions": sessions, "queued": 0})
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_the_first_message_after_its_key_was_taken_back() {
+    let broker = broker().await;
+    let mut socket = Socket::subscribed(broker.address, "/a").await;
+    let Stream { mut lines, mut results } = Stream::open(&broker).await;
+    lines.message(1).await;
+    assert_eq!(results.next().await, Some(reached(1)));
+    broker.replace_keys(&[publish_key("other", "another-secret-altogether", &["/**"])]);
+    lines.message(2).await;
+    let last = results.next().await.unwrap();
+    assert_eq!((&last["line"], &last["error"]["code"]), (&json!(2), &json!("unauthorized")));
+    assert_eq!(results.next().await, None);
+    assert_eq!(socket.recv_messages(1).await, [delivery("/a", 1)]);
+    assert_eq!(broker.counters().published.value(), 1);
 }
 
 #[tokio::test]

@@ -90,6 +90,18 @@ impl Keyring {
         Ok(ring)
     }
 
+    /// Takes the place of `before`: keys that stay as they are keep their holders, all others of `before`
+    /// are taken back. A key whose secret or rights have changed is another one.
+    pub fn succeed(&mut self, before: &Self) {
+        for (digest, holder) in &before.keys {
+            let same = self.keys.iter_mut().find(|(known, _)| known.matches(digest));
+            match same {
+                Some((_, kept)) if kept.equals(holder) => *kept = holder.clone(),
+                _ => holder.revoke(),
+            }
+        }
+    }
+
     /// The holder of the key that somebody presents, if it is one of these.
     ///
     /// Looks at every key in full, so that the time does not tell which ones are near.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     bayeux::ChannelName,
     config::Role,
-    events::{EventType, Rights, Types},
+    events::{EventType, Revoked, Rights, Types},
 };
 
 /// The holder of an API key; cheap to clone.
@@ -18,6 +18,7 @@ struct Grant {
     role: Role,
     channels: Vec<ChannelName>,
     monitor: Option<Arc<Rights>>,
+    revoked: Revoked,
 }
 
 impl Principal {
@@ -43,11 +44,33 @@ impl Principal {
             Role::Admin => Some(Types::ALL),
         };
         let scope = if role == Role::Monitor { channels.as_slice() } else { &[] };
+        let revoked = Revoked::default();
         let monitor = usual.map(|usual| {
             let types = types.unwrap_or(usual);
-            Arc::new(Rights { types, scope: scope.into(), payload })
+            Arc::new(Rights { types, scope: scope.into(), payload, revoked: revoked.clone() })
         });
-        Self(Arc::new(Grant { id: id.into(), role, channels, monitor }))
+        Self(Arc::new(Grant { id: id.into(), role, channels, monitor, revoked }))
+    }
+
+    /// Takes the key back: whoever came with it, and is served for long, is told so and served no more.
+    pub(super) fn revoke(&self) {
+        self.0.revoked.set();
+    }
+
+    /// Whether the key has been taken back since it was shown.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.0.revoked.is_set()
+    }
+
+    /// Whether two keys allow the same, under one name.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let (one, other) = (&self.0, &other.0);
+        let sights = |grant: &Grant| grant.monitor.as_ref().map(|it| (it.types, it.payload));
+        one.id == other.id
+            && one.role == other.role
+            && one.channels == other.channels
+            && sights(one) == sights(other)
     }
 
     /// The name of the key, for logs and answers.

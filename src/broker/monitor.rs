@@ -60,6 +60,7 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let prefix = &self.settings.monitor_prefix;
         let rights = session.peer().and_then(|peer| peer.rights.as_ref());
+        let rights = rights.filter(|rights| !rights.revoked.is_set());
         let rights = rights.ok_or_else(|| denied(prefix, name))?;
         let (places, only) = names::place(prefix, name.as_str())?;
         if only.is_some_and(|kind| kind != EventType::Lost && !rights.types.has(kind)) {
@@ -83,7 +84,8 @@ impl Broker {
         session.subscriptions() + session.feed().map_or(0, |feed| feed.interests())
     }
 
-    /// Brings events to listeners and tells totals when they are due. Call it every
+    /// Brings events to listeners, tells totals when they are due, and ends sessions that monitor under
+    /// a key that was taken back. Call it every
     /// [`PULSE`](crate::events::PULSE) while somebody listens.
     pub fn pulse(&self, now: Instant) {
         self.tell_stats(now);
@@ -95,7 +97,13 @@ impl Broker {
         let due = |(id, _): &&(ListenerId, Arc<Session>)| pulse.listeners.contains(id);
         let due: Vec<_> =
             monitoring.sessions.iter().filter(due).map(|(_, it)| Arc::clone(it)).collect();
+        let revoked: Vec<_> =
+            monitoring.sessions.iter().filter(|(_, it)| is_revoked(it)).cloned().collect();
         drop(monitoring);
+        // With a new handshake its client shows the key again, and hears what became of it.
+        for (_, session) in revoked {
+            self.kick(&session, true);
+        }
         due.iter().for_each(|session| session.events_due(polls_too));
         pulse.fire();
     }
@@ -173,6 +181,12 @@ impl Broker {
             (Subject::default(), What::Stats(Box::new(stats)))
         });
     }
+}
+
+/// Whether the key under which a session monitors has been taken back.
+fn is_revoked(session: &Session) -> bool {
+    let rights = session.peer().and_then(|peer| peer.rights.as_ref());
+    rights.is_some_and(|rights| rights.revoked.is_set())
 }
 
 fn rate(count: u64, elapsed: Duration) -> f64 {

@@ -110,12 +110,22 @@ async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure>
             if !show(&text, json) {
                 return Ok(());
             }
+            if is_revocation(&text) {
+                return Err(Failure::Denied("the key is no longer known to the broker".to_owned()));
+            }
         }
         if pending.len() > LINE_BYTES_MAX {
             return Err(Failure::Failed("the feed has a line without end".to_owned()));
         }
     }
     Ok(())
+}
+
+/// Whether the broker says that it ends the feed because the key was taken back.
+fn is_revocation(text: &[u8]) -> bool {
+    let event: Value = serde_json::from_slice(text).unwrap_or_default();
+    let said = |field: &str| event.get(field).and_then(Value::as_str);
+    said("type") == Some("end") && said("reason") == Some("key_revoked")
 }
 
 /// Prints an event; `false`: nobody reads it any more.
@@ -188,5 +198,15 @@ mod tests {
             "10:00:00.123 subscribe   REFUSED sid=9c1f02ab77d0 channel=/a\u{fffd}[2J \
              error=403:x:subscribe_denied total=4 ua=\"A B\""
         );
+    }
+
+    #[test]
+    fn only_the_word_of_a_revocation_is_one() {
+        assert!(is_revocation(b"{\"v\":1,\"type\":\"end\",\"reason\":\"key_revoked\"}\n"));
+        for other in
+            ["\n", "{", "{\"type\":\"end\"}", "{\"type\":\"auth\",\"reason\":\"key_revoked\"}"]
+        {
+            assert!(!is_revocation(other.as_bytes()), "{other}");
+        }
     }
 }

@@ -9,16 +9,13 @@ use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName},
 };
-use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::auth::{Keyring, Principal};
 
-/// The keys of a running server.
+/// The keys of a running server, and word of their replacement.
 #[derive(Debug)]
-pub(crate) struct Keys(
-    /// Held for the copy of a pointer only.
-    RwLock<Arc<Keyring>>,
-);
+pub(crate) struct Keys(watch::Sender<Arc<Keyring>>);
 
 /// Who sends a request.
 #[derive(Debug, Clone)]
@@ -33,17 +30,27 @@ pub(crate) enum Credentials {
 
 impl Keys {
     pub(crate) fn new(keyring: Keyring) -> Self {
-        Self(RwLock::new(Arc::new(keyring)))
+        Self(watch::Sender::new(Arc::new(keyring)))
     }
 
-    /// Replaces all keys; connections stay as they are.
-    pub(crate) fn replace(&self, keyring: Keyring) {
-        *self.0.write() = Arc::new(keyring);
+    /// Replaces all keys; those that are not among the new ones are taken back.
+    pub(crate) fn replace(&self, mut keyring: Keyring) {
+        self.0.send_modify(|keys| {
+            keyring.succeed(keys);
+            *keys = Arc::new(keyring);
+        });
+    }
+
+    /// Waits until a key that was shown is taken back; for ever if that never happens.
+    pub(crate) async fn revocation(&self, principal: &Principal) {
+        let mut keys = self.0.subscribe();
+        // Fails only if the sender is gone, which this is a part of.
+        let _ = keys.wait_for(|_| principal.is_revoked()).await;
     }
 
     /// The holder of a key that somebody shows.
     pub(crate) fn holder(&self, presented: &[u8]) -> Option<Principal> {
-        let keyring = Arc::clone(&self.0.read());
+        let keyring = Arc::clone(&self.0.borrow());
         keyring.find(presented).cloned()
     }
 

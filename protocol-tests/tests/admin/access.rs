@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bayeuxd::config::Role;
 use protocol_tests::{
-    http::{Request, Response, request},
+    http::{Connection, Request, Response, request},
     operator::{ADMIN_KEY, act, asking, broker, broker_with, get},
     service::{answer, publish_key},
 };
@@ -81,6 +81,21 @@ async fn no_page_of_another_origin_gets_in_whatever_its_key() {
         .header("Host", "evil.com")
         .header("X-API-Key", ADMIN_KEY);
     assert_eq!(request(broker.admin, &rebound).await.status, 421);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let broker =
+        broker_with(|config| config.limits.body_timeout = Duration::from_millis(300)).await;
+    for path in ["/drain", "/sessions/000000000000/disconnect", "/publish"] {
+        let mut connection = Connection::open(broker.admin).await;
+        let begun = asking("POST", path).header("Content-Length", "10");
+        connection.send(begun.bytes()).await;
+        connection.send("{").await;
+        assert_error(&connection.response().await, 408, "timeout");
+        assert_eq!(connection.closed().await, b"", "{path}");
+    }
+    assert_eq!(get(broker.admin, "/stats").await.1["draining"], json!(false));
 }
 
 #[tokio::test]

@@ -38,13 +38,16 @@ async fn a_client_that_shall_come_back_is_told_to_handshake_over_both_transports
     let mut socket = Socket::connected(broker.address).await;
     let polling = Polling::connected(broker.address).await;
     let mut held = polling.hold("8").await;
+    let mut holding = Socket::connected(broker.address).await;
+    holding.send(json!([protocol_tests::bayeux::connect("7")])).await;
     let body = json!({"reason": "moved to another room", "reconnect": true}).to_string();
-    for client_id in [&socket.client_id, &polling.client_id] {
+    for client_id in [&socket.client_id, &polling.client_id, &holding.client_id] {
         let sid = broker.sid(client_id);
         assert_eq!(act(broker.admin, &format!("/sessions/{sid}/disconnect"), &body).await.0, 200);
         broker.until_gone(client_id).await;
     }
     assert_eq!(held.messages().await, [unknown_connect("8")]);
+    assert_eq!(holding.recv().await, [unknown_connect("7")]);
     socket.send(json!([protocol_tests::bayeux::connect("9")])).await;
     assert_eq!(socket.recv().await, [unknown_connect("9")]);
 }

@@ -1,9 +1,11 @@
 //! The live feed.
 
+use bayeuxd::config::{ApiKey, Role};
 use protocol_tests::{
     bayeux::{Polling, Socket},
-    http::{Stream, request},
-    operator::{asking, broker, broker_with, event, feed, get},
+    http::{Request, Stream, request},
+    operator::{admin_key, asking, broker, broker_with, event, feed, get},
+    service::publish_key,
 };
 use serde_json::{Value, json};
 
@@ -130,6 +132,37 @@ async fn a_feed_ends_with_the_drain_and_says_so() {
     broker.drain();
     assert_eq!(event(&mut feed).await["event"], json!("drain"));
     assert_eq!(feed.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_feed_ends_with_its_key_and_says_so_and_no_other_does() {
+    let kept = ApiKey { role: Role::Admin, ..publish_key("kept", "the-secret-that-stays", &[]) };
+    let other = kept.clone();
+    let broker = broker_with(|config| config.auth.keys.push(other)).await;
+    let stays =
+        Request::new("GET", "/admin/v1/events").header("X-API-Key", "the-secret-that-stays");
+    let mut stays = Stream::open(broker.admin, &stays).await;
+    assert_eq!(stays.until("\n").await, "\n");
+    let mut lines = feed(broker.admin, "").await;
+    let accepting = asking("GET", "/events").header("Accept", "text/event-stream");
+    let mut stream = Stream::open(broker.admin, &accepting).await;
+    assert_eq!(stream.until("\n\n").await, ":\n\n");
+    // An unchanged list takes nothing from anybody.
+    broker.replace_keys(&[admin_key(), kept.clone()]);
+    let _first = Polling::handshake(broker.address).await;
+    for feed in [&mut lines, &mut stays] {
+        assert_eq!(event(feed).await["type"], json!("handshake"));
+    }
+    assert!(stream.until("\n\n").await.starts_with("event: handshake\n"));
+    broker.replace_keys(&[kept]);
+    let word = json!({"v": 1, "type": "end", "reason": "key_revoked"});
+    assert_eq!(event(&mut lines).await, word);
+    assert_eq!(lines.rest().await, "");
+    let last = stream.rest().await;
+    let data = last.strip_prefix("event: end\ndata: ").expect(&last).trim_end();
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), word);
+    let _second = Polling::handshake(broker.address).await;
+    assert_eq!(event(&mut stays).await["type"], json!("handshake"));
 }
 
 #[tokio::test]

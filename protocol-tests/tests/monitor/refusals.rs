@@ -4,8 +4,8 @@ use bayeuxd::config::ApiKey;
 use protocol_tests::{
     bayeux::{Polling, Socket, publish, refused, subscribe},
     monitor::{
-        KEY, Monitor, broker, broker_with, handshake_with_key, monitor_key, socket_with,
-        subscribe_filtered,
+        KEY, Monitor, broker, broker_with, handshake_with_key, mark, monitor, monitor_key,
+        socket_with, subscribe_filtered,
     },
     service,
 };
@@ -185,6 +185,28 @@ async fn a_key_of_another_role_opens_a_session_and_no_monitor() {
     broker.kick(&client.client_id);
     let event = monitor.event().await;
     assert_eq!((&event["type"], &event["cause"]), (&"disconnect".into(), &"kicked".into()));
+}
+
+#[tokio::test]
+async fn who_monitors_under_a_key_that_is_taken_back_is_sent_to_a_handshake_and_refused() {
+    let broker = broker().await;
+    let other = monitor_key("kept", "the-secret-that-stays");
+    broker.replace_keys(&[monitor_key("monitor", KEY), other.clone()]);
+    let mut watching = monitor(&broker, "/meta/monitor/handshake").await;
+    let mut idle = socket_with(&broker, KEY).await;
+    let mut kept = socket_with(&broker, "the-secret-that-stays").await;
+    kept.subscribe("/meta/monitor/handshake").await;
+    broker.replace_keys(&[other]);
+    // It had only the right, and keeps its session without it.
+    assert_eq!(idle.one(subscribe("4", "/monitor/disconnect")).await["error"], POLICY);
+    broker.until_gone(&watching.socket.client_id).await;
+    let told = watching.socket.recv_messages(1).await.remove(0);
+    assert_eq!(told["advice"]["reconnect"], "handshake", "{told}");
+    let anew = watching.one(handshake_with_key(KEY)).await;
+    assert_eq!(anew["error"], "403::handshake_denied");
+    let mut kept = Monitor::of(kept);
+    mark(&broker, "/x").await;
+    assert_eq!(kept.event().await["type"], "handshake");
 }
 
 #[tokio::test]

@@ -32,6 +32,23 @@ fn a_presented_secret_finds_its_key_and_a_wrong_one_none() {
 }
 
 #[test]
+fn a_key_that_stays_as_it_is_keeps_its_holders_and_any_other_is_taken_back() {
+    let ring = |keys: &[ApiKey]| Keyring::new(keys, LIMITS).unwrap();
+    let old = ring(&["kept", "gone", "renewed", "narrowed"].map(|id| key(id, &format!("of-{id}"))));
+    let holder = |id: &str| old.find(format!("of-{id}").as_bytes()).unwrap().clone();
+    let narrowed = ApiKey { channels: vec!["/a/b".into()], ..key("narrowed", "of-narrowed") };
+    let mut new = ring(&[narrowed, key("renewed", "another"), key("kept", "of-kept")]);
+    new.succeed(&old);
+    for (id, revoked) in [("kept", false), ("gone", true), ("renewed", true), ("narrowed", true)] {
+        assert_eq!(holder(id).is_revoked(), revoked, "{id}");
+    }
+    assert!(!new.find(b"of-narrowed").unwrap().is_revoked());
+    let kept = new.find(b"of-kept").unwrap().clone();
+    ring(&[]).succeed(&new);
+    assert!(kept.is_revoked() && holder("kept").is_revoked(), "one holder through all reloads");
+}
+
+#[test]
 fn keys_that_cannot_work_are_refused_with_their_name() {
     refused(&[key("a", "x"), key("a", "y")], "two keys are called 'a'");
     let base = key("a", "x");

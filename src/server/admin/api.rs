@@ -1,7 +1,7 @@
 //! From a request below `/admin/v1` to its answer.
 //!
-//! Every request but none needs a key of the role admin, on loopback too: whoever runs as another user
-//! of the machine is on loopback as well. Source: operations.md 6; docs/admin-api.md for users.
+//! Every request needs a key of the role admin, on loopback too: whoever runs as another user of the
+//! machine is on loopback as well. Source: operations.md 6; docs/admin-api.md for users.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! `GET events`: what happens, live, a line an event.
 //!
 //! A task takes from a [`Tap`], whose ring is bounded and tells what it lost, and waits while the reader
-//! does not read. Source: operations.md 6; monitoring.md 4, 5.
+//! does not read. It ends with the broker, or when the key of its reader is taken back. Source: operations.md 6; monitoring.md 4, 5.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -16,6 +16,7 @@ use super::{
     query::{Query, wrong},
 };
 use crate::{
+    auth::Principal,
     events::{Event, EventType, Filter, Glance, Rights, Tap, Types, What},
     server::{app::App, body::Body},
 };
@@ -36,11 +37,14 @@ enum Form {
 /// One reader of the events.
 struct Feed {
     app: Arc<App>,
+    principal: Principal,
     tap: Tap,
     form: Form,
     chunks: mpsc::Sender<Bytes>,
     /// Events up to this one were sent when the feed began.
     seen: u64,
+    /// Silence after which something is sent, so that proxies and readers know the feed is alive.
+    heartbeat: Duration,
 }
 
 /// Answers `GET events`.
@@ -71,7 +75,16 @@ pub(super) fn respond(call: &Call<'_>, headers: &HeaderMap) -> Result<Response<B
         return Ok(answer::of_kind(StatusCode::OK, Body::text(begin), kind));
     }
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-    let feed = Feed { app: Arc::clone(app), tap, form, chunks: sender, seen };
+    let principal = call.principal.clone();
+    let feed = Feed {
+        app: Arc::clone(app),
+        principal,
+        tap,
+        form,
+        chunks: sender,
+        seen,
+        heartbeat: HEARTBEAT,
+    };
     app.tasks.spawn(feed.run(begin.into()));
     Ok(answer::of_kind(StatusCode::OK, Body::Feed(chunks), kind))
 }
@@ -139,6 +152,16 @@ impl Form {
         }
     }
 
+    /// The last word to a reader who may read no more.
+    const fn revoked(self) -> &'static [u8] {
+        match self {
+            Self::Lines => b"{\"v\":1,\"type\":\"end\",\"reason\":\"key_revoked\"}\n",
+            Self::Stream => {
+                b"event: end\ndata: {\"v\":1,\"type\":\"end\",\"reason\":\"key_revoked\"}\n\n"
+            }
+        }
+    }
+
     fn write(self, tap: &Tap, event: &Event, out: &mut Vec<u8>) {
         if self == Self::Stream {
             let (kind, seq) = (event.kind().as_str(), event.seq);
@@ -158,13 +181,18 @@ impl Feed {
             return;
         }
         let mut drain = pin!(self.app.drain.begins());
+        let mut revocation = pin!(self.app.keys.revocation(&self.principal));
         loop {
             let last = select! {
                 biased;
                 () = self.chunks.closed() => return,
+                () = revocation.as_mut() => {
+                    let _ = self.send(Bytes::from_static(self.form.revoked())).await;
+                    return;
+                }
                 () = drain.as_mut() => true,
                 () = self.tap.ready() => false,
-                () = sleep(HEARTBEAT) => {
+                () = sleep(self.heartbeat) => {
                     if self.send(Bytes::from_static(self.form.heartbeat())).await.is_err() {
                         return;
                     }
@@ -206,9 +234,53 @@ impl Feed {
 struct Ended;
 
 const EVENT_STREAM: &str = "text/event-stream";
-/// Silence after which something is sent, so that proxies and readers know the feed is alive.
+/// Half of the usual patience of proxies, 30 s at the least.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const RECENT_MAX: usize = 1_000;
 /// Chunks that wait for a reader that is behind; what waits longer stays in the ring of the tap.
 const CHUNKS_MAX: usize = 2;
 const EVENTS_AT_ONCE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::Role,
+        broker::Broker,
+        config::Config,
+        events::{Glance, NodeEvent, Subject},
+        server::clock,
+    };
+
+    #[tokio::test]
+    async fn a_silent_feed_shows_again_and_again_that_it_is_alive() {
+        for (form, sign) in [(Form::Lines, "\n"), (Form::Stream, ":\n\n")] {
+            let config = Config::default();
+            let broker = Broker::new(&config, clock::now());
+            let app = Arc::new(App::new(config, broker, true).unwrap());
+            let tap = app.broker.events().tap(Rights::all(), Filter::default()).unwrap();
+            let principal = Principal::new("root", Role::Admin, Vec::new());
+            let (sender, mut chunks) = mpsc::channel(CHUNKS_MAX);
+            let heartbeat = Duration::from_millis(1);
+            let feed = Feed {
+                app: Arc::clone(&app),
+                principal,
+                tap,
+                form,
+                chunks: sender,
+                seen: 0,
+                heartbeat,
+            };
+            let running = tokio::spawn(feed.run(Bytes::new()));
+            for _ in 0..3 {
+                assert_eq!(chunks.recv().await.unwrap(), sign, "{form:?}");
+            }
+            let event = || (Subject::default(), What::Node { event: NodeEvent::Start });
+            app.broker.events().emit(&Glance::of(EventType::Node), event);
+            app.broker.pulse(clock::now());
+            while chunks.recv().await.unwrap() == sign {}
+            drop(chunks);
+            running.await.unwrap();
+        }
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! Results keep the order of their lines. Back-pressure is plain HTTP: while a message waits, for its
 //! turn under the key's rate or because nobody reads the results, no further line is read. A line that
-//! is too long, the end of the broker and a long silence end the stream; what has no result was not
-//! published. Source: operations.md 5.
+//! is too long, the end of the broker, a key that was taken back and a long silence end the stream;
+//! what has no result was not published. Source: operations.md 5.
 
 use std::{
     pin::{Pin, pin},
@@ -180,6 +180,9 @@ impl Stream {
         loop {
             if self.publisher.caller.app.drain.is_begun() {
                 return Err(self.fail(Problem::Draining));
+            }
+            if self.publisher.principal.is_revoked() {
+                return Err(self.fail(Problem::Unauthorized { presented: true }));
             }
             let pause = match self.publisher.publish(entry, wakes).await {
                 Err(Problem::RateLimited(pause)) => pause,

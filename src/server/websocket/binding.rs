@@ -181,7 +181,11 @@ impl Connection {
             Ready::Ended(Cause::Slow | Cause::Limit) => {
                 Err(End::Close(close::POLICY, "too many messages queued"))
             }
-            Ready::Ended(Cause::Expired | Cause::Drain | Cause::Moved) => {
+            Ready::Ended(cause @ (Cause::Expired | Cause::Drain | Cause::Moved)) => {
+                // Only an operator ends a session whose connect is held so; its client is to begin anew.
+                if cause == Cause::Expired {
+                    self.answer_connect(Release::Ended(cause)).await?;
+                }
                 self.let_go(self.app.config.session.max_interval, close::GOING_AWAY);
                 Ok(())
             }
