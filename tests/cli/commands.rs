@@ -226,6 +226,8 @@ fn whatever_an_operator_changes_is_a_line_of_the_log() {
         (&"/chat/a".into(), &"channel_reserved".into())
     );
     assert_eq!((&lines[2]["channel"], &lines[4]["reason"]), (&"/news".into(), &"a test".into()));
+    // Met between two polls, it has begun a new session meanwhile.
+    subscriber.kill().unwrap();
     subscriber.wait().unwrap();
 }
 

@@ -1,7 +1,8 @@
 //! `GET events`: what happens, live, a line an event.
 //!
 //! A task takes from a [`Tap`], whose ring is bounded and tells what it lost, and waits while the reader
-//! does not read. It ends with the broker, or when the key of its reader is taken back. Source: operations.md 6; monitoring.md 4, 5.
+//! does not read. It ends with the broker, or when the key of its reader is taken back.
+//! Source: operations.md 6; monitoring.md 4, 5.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
