@@ -3,7 +3,7 @@
 //! Either `Authorization: Bearer KEY` or `X-API-Key: KEY`. The keyring can be replaced while the server
 //! runs: a request uses the one that it met. Source: operations.md 5.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap,
@@ -69,6 +69,9 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
 }
 
+/// How long the answer to a wrong key takes, at each door: guessing is hopeless, and slow on top
+/// (reliability.md T21).
+pub(crate) const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
 /// For clients that cannot set `Authorization`, as behind a proxy with a password of its own.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

@@ -17,6 +17,7 @@ use super::{
     clock,
     connect::{Connect, ConnectRequest, Release, START_ANEW, streamed_advice},
     cookie::Presented,
+    credentials::WRONG_KEY_DELAY,
     handshake::{handshake, monitor_rights},
     report,
     services::Services,
@@ -100,7 +101,6 @@ pub(super) async fn dispatch(
     if batch.iter().any(|message| message.channel.as_deref() == Some(HANDSHAKE)) {
         let [message] = batch else { return Err(HandshakeInBatch) };
         if monitor_rights(app, message).is_err() {
-            // Guessing is hopeless, and slow on top (reliability.md T21).
             Box::pin(sleep(WRONG_KEY_DELAY)).await;
         }
         handshake(app, sender, message, &mut outcome);
@@ -138,6 +138,12 @@ fn select_session(app: &App, sender: &Sender<'_>, batch: &[Message<'_>]) -> Opti
         return None;
     }
     app.broker.session(client_id).filter(|session| app.admits(session, sender.cookies, over_http))
+}
+
+/// Whether a message asks to be published without a session, as Faye's servers allow it (protocol.md 117).
+pub(super) fn is_bare_publish(message: &Message<'_>) -> bool {
+    let is_meta = message.channel.as_ref().is_some_and(|name| name.starts_with("/meta/"));
+    message.client_id == ClientId::Absent && !is_meta
 }
 
 fn is_connect(batch: &[Message<'_>]) -> bool {
@@ -369,11 +375,8 @@ impl Turn<'_, '_> {
         publish(self.app, Some(session), channel, payload, wakes).await
     }
 
-    /// The key for a publish without a session, as Faye's servers take it (protocol.md 117).
     fn bare_publisher(&self) -> Option<&Principal> {
-        let bare =
-            self.message.client_id == ClientId::Absent && !self.command().starts_with("/meta/");
-        self.sender.principal.filter(|_| bare)
+        self.sender.principal.filter(|_| is_bare_publish(self.message))
     }
 
     async fn publish_under(
@@ -437,7 +440,5 @@ const CONNECT: &str = "/meta/connect";
 const SUBSCRIBE: &str = "/meta/subscribe";
 /// A client that is away for less is only slow.
 const INTERRUPTION: Duration = Duration::from_secs(2);
-/// As of the publish API.
-const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
 const UNSUBSCRIBE: &str = "/meta/unsubscribe";
 const DISCONNECT: &str = "/meta/disconnect";

@@ -18,8 +18,8 @@ use super::{
     body::Body,
     connect::{Connect, Release},
     cookie::{Occasion, Presented},
-    credentials::Credentials,
-    dispatch::{Outcome, Sender, dispatch},
+    credentials::{Credentials, WRONG_KEY_DELAY},
+    dispatch::{Outcome, Sender, dispatch, is_bare_publish},
     forwarded::Client,
     report,
     whence::Whence,
@@ -29,6 +29,7 @@ use crate::{
     bayeux::{Message, parse_batch},
     broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take},
     config::Transport,
+    events::Operation,
 };
 
 /// Who polls.
@@ -64,6 +65,13 @@ pub(super) struct Answer {
     pub(super) opened: bool,
     /// A handshake was refused for want of room.
     pub(super) overloaded: bool,
+}
+
+impl Answer {
+    /// A sentence instead of messages.
+    fn text(status: StatusCode, text: String) -> Self {
+        Self { status, ..Self::from(Body::text(text)) }
+    }
 }
 
 impl From<Body> for Answer {
@@ -111,6 +119,12 @@ impl Poller {
             Ok(batch) => batch,
             Err(problem) => return Polled::Answered(bad_request(&problem)),
         };
+        if self.shows_wrong_key(app, headers, &batch) {
+            report::key_refused(app, self.address, Operation::Api);
+            // Boxed: rare, and every poll would keep the room for it.
+            Box::pin(sleep(WRONG_KEY_DELAY)).await;
+            return Polled::Answered(Answer::text(StatusCode::UNAUTHORIZED, WRONG_KEY.to_owned()));
+        }
         let sender = Sender {
             carrier: Carrier::Poll,
             transport: match self.callback {
@@ -145,6 +159,15 @@ impl Poller {
                 Polled::Answered(Answer { opened, overloaded, ..answer })
             }
         }
+    }
+
+    /// Whether it wants to publish without a session, under a key that is not one of ours. What has a
+    /// session does not depend on its key.
+    fn shows_wrong_key(&self, app: &App, headers: &HeaderMap, batch: &[Message<'_>]) -> bool {
+        self.principal.is_none()
+            && app.config.api.enabled
+            && batch.iter().any(is_bare_publish)
+            && matches!(app.keys.credentials(headers), Credentials::Wrong)
     }
 
     /// Answers a held connect; `None` for the reason: a newer connect has taken over.
@@ -251,12 +274,8 @@ fn superseded() -> Answer {
 fn bad_request(problem: &str) -> Answer {
     let text =
         format!("{problem}\nA Bayeux request is a JSON array of messages, such as\n{EXAMPLE}\n");
-    Answer {
-        status: StatusCode::BAD_REQUEST,
-        body: Body::text(text),
-        opened: false,
-        overloaded: false,
-    }
+    Answer::text(StatusCode::BAD_REQUEST, text)
 }
 
+const WRONG_KEY: &str = "this API key is not, or no longer, one of the broker's\n";
 const EXAMPLE: &str = r#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;

@@ -37,7 +37,7 @@ use super::{
     app::App,
     body::Body,
     clock,
-    credentials::Credentials,
+    credentials::{Credentials, WRONG_KEY_DELAY},
     forwarded::Client,
     http::Http,
     origin::{self, RequestKind, Verdict},
@@ -317,8 +317,6 @@ fn readable_by(page: Option<&HeaderValue>, mut response: Response<Body>) -> Resp
 
 const PREFIX: &str = "/api/v1";
 const OPENAPI_PATH: &str = "/openapi.json";
-/// Makes guessing slow on top of hopeless (reliability.md T21).
-const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
 
 /// The clock of a running API.
 fn now() -> Instant {

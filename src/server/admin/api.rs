@@ -3,7 +3,7 @@
 //! Every request needs a key of the role admin, on loopback too: whoever runs as another user of the
 //! machine is on loopback as well. Source: operations.md 6; docs/admin-api.md for users.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Request, Response,
@@ -18,7 +18,12 @@ use super::{
 use crate::{
     auth::Principal,
     events::Operation,
-    server::{app::App, body::Body, credentials::Credentials, publish, report},
+    server::{
+        app::App,
+        body::Body,
+        credentials::{Credentials, WRONG_KEY_DELAY},
+        publish, report,
+    },
 };
 
 /// Where a path leads.
@@ -196,8 +201,6 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 }
 
 const PREFIX: &str = "/admin/v1";
-/// Makes guessing slow on top of hopeless (reliability.md T21).
-const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
