@@ -59,7 +59,7 @@ pub use self::{
     lazy::LAZY_TICK,
     limits::{Counter, Counters, Ended, Gauge},
     mailbox::{Carrier, Generation, Ready, Take},
-    moves::{CLAIM_TIME, Unclaimed},
+    moves::{CLAIM_TIME, Moved, Unclaimed},
     payload::Payload,
     publish::Published,
     reach::Reach,
@@ -276,7 +276,11 @@ impl Broker {
         }
         // Last, so that a carrier which is told finds everything gone already.
         let closed = session.close_mailbox(told);
-        self.ended(session, &subscriptions, cause, closed);
+        let what = self.count_end(session, cause, closed);
+        let within = |pattern: &ChannelName| {
+            subscriptions.iter().any(|known| pattern.covers(known.name.as_str()))
+        };
+        self.tell_end(session, &within, what);
         true
     }
 
@@ -384,23 +388,13 @@ impl Broker {
         session
     }
 
-    /// Counts and tells the end of a session, which had `subscriptions`.
-    fn ended(
-        &self,
-        session: &Session,
-        subscriptions: &[Subscription],
-        cause: Cause,
-        closed: Closed,
-    ) {
+    /// Counts the end of a session; returns what is to be told of it.
+    fn count_end(&self, session: &Session, cause: Cause, closed: Closed) -> What {
         let Closed { delivered, discarded } = closed;
         self.counters.ended(cause, discarded);
         let age = Duration::from_millis(self.clock.latest().saturating_sub(session.created()));
         self.ended.push(Ended { id: session.id(), cause, discarded, age });
-        self.tell_end(
-            session,
-            subscriptions,
-            What::Disconnect { cause, age, delivered, discarded },
-        );
+        What::Disconnect { cause, age, delivered, discarded }
     }
 
     fn extend(&self, session: &Arc<Session>, life: Duration, now: Instant) {

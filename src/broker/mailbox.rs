@@ -9,13 +9,17 @@
 //! drains messages into dead connections where this does not.
 
 mod events;
+mod lossy;
 mod outcome;
 mod parked;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-pub(super) use self::outcome::{Closed, Dropped, Pushed, Settled};
 use self::parked::Transit;
+pub(super) use self::{
+    outcome::{Closed, Dropped, Pushed, Settled},
+    parked::Estate,
+};
 use super::{
     ack::AckWindow,
     lazy::{LazyDue, Patience},
@@ -156,7 +160,8 @@ impl Mailbox {
     /// of `owner`. `None` without the extension, and for a carrier that may not deliver any more:
     /// its reply must not have a number, because the client would acknowledge what it never got.
     pub(super) fn take_numbered(&mut self, owner: Generation) -> Option<(u64, Vec<Frame>)> {
-        if owner != self.owner || self.ended.is_some() || self.is_leaving() {
+        let free = self.out.is_none() && !self.is_leaving();
+        if owner != self.owner || self.ended.is_some() || !free {
             return None;
         }
         let window = self.unacknowledged.as_mut()?;
@@ -195,29 +200,6 @@ impl Mailbox {
             carried: self.is_carried(),
             overflow: false,
         }
-    }
-
-    /// Drops what a frame replaces, or what has to make room for it.
-    fn displace(&mut self, frame: &Frame, bounds: QueueBounds, dropped: &mut Dropped) {
-        if frame.policy() == QueuePolicy::Latest {
-            dropped.latest += self.forget_channel(frame);
-        }
-        if !self.fits(frame, bounds) {
-            self.make_room(frame, bounds, dropped);
-        }
-    }
-
-    /// What a frame leads to for which there is no room.
-    fn refuse(&mut self, frame: &Frame, mut dropped: Dropped) -> Pushed {
-        let overflow = frame.policy() == QueuePolicy::Disconnect;
-        match frame.policy() {
-            QueuePolicy::Disconnect => {}
-            QueuePolicy::DropOldest => dropped.oldest += 1,
-            QueuePolicy::Latest => dropped.latest += 1,
-        }
-        self.dropped += dropped.total();
-        let carried = self.is_carried();
-        Pushed { dropped, entered: !overflow, carried, overflow, ..Pushed::default() }
     }
 
     /// Says why the carrier of `owner` should act, or `None` after keeping `waker` for later.
@@ -339,7 +321,7 @@ impl Mailbox {
 
     /// Ends the mailbox: the queue goes; says whom to wake and what became of the messages.
     pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, Closed, Option<Arc<Feed>>) {
-        let discarded = self.len() + self.unacknowledged() + self.parked().0;
+        let discarded = self.waiting() + self.unacknowledged();
         self.transit = None;
         self.unacknowledged = None;
         self.queue = VecDeque::new();
@@ -376,6 +358,11 @@ impl Mailbox {
 
     pub(super) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Messages in the queue and parked.
+    pub(super) fn waiting(&self) -> usize {
+        self.len() + self.parked().0
     }
 
     /// Number of messages that were sent and are not acknowledged.
@@ -448,51 +435,6 @@ impl Mailbox {
         };
         let (parked, parked_bytes) = self.parked();
         (count + parked, bytes + parked_bytes)
-    }
-
-    /// Drops the queued message of the same channel that a newer one replaces.
-    fn forget_channel(&mut self, newer: &Frame) -> usize {
-        let older = self.latest_of(newer);
-        older.and_then(|index| self.queue.remove(index)).map_or(0, |frame| {
-            self.queue_bytes -= frame.bytes();
-            1
-        })
-    }
-
-    /// Where the one queued message of a channel with the policy `latest` is.
-    fn latest_of(&self, other: &Frame) -> Option<usize> {
-        self.queue.iter().position(|frame| {
-            frame.policy() == QueuePolicy::Latest && frame.channel() == other.channel()
-        })
-    }
-
-    /// Drops lossy messages, oldest first, until `frame` fits; none if that is in vain.
-    ///
-    /// A lossy message never displaces a lossless one, whichever came first.
-    fn make_room(&mut self, frame: &Frame, bounds: QueueBounds, dropped: &mut Dropped) {
-        let lossless = |queued: &&Frame| queued.policy() == QueuePolicy::Disconnect;
-        let (kept, kept_bytes) =
-            self.queue.iter().filter(lossless).fold(self.elsewhere(), |(count, bytes), queued| {
-                (count + 1, bytes + queued.bytes())
-            });
-        if kept >= bounds.messages_max || kept_bytes + frame.bytes() > bounds.bytes_max {
-            return;
-        }
-        let mut index = 0;
-        while !self.fits(frame, bounds) && index < self.queue.len() {
-            let policy = self.queue.get(index).map(Frame::policy);
-            match policy {
-                Some(QueuePolicy::DropOldest) => dropped.oldest += 1,
-                Some(QueuePolicy::Latest) => dropped.latest += 1,
-                _ => {
-                    index += 1;
-                    continue;
-                }
-            }
-            if let Some(gone) = self.queue.remove(index) {
-                self.queue_bytes -= gone.bytes();
-            }
-        }
     }
 }
 

@@ -12,8 +12,13 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Broker, BrowserId, Session, SessionId, limits::Unlogged};
-use crate::{bayeux::Refusal, events::Cause};
+use super::{
+    Broker, BrowserId, Session, SessionId, limits::Unlogged, session::Forgotten, sweep::STEP,
+};
+use crate::{
+    bayeux::Refusal,
+    events::{Cause, Sid, What},
+};
 
 /// How long a client that was moved may take to renew a subscription (protocol.md SF9).
 pub const CLAIM_TIME: Duration = Duration::from_secs(30);
@@ -27,6 +32,22 @@ pub struct Unclaimed {
     pub subscriptions: usize,
     /// Messages that waited for them.
     pub discarded: usize,
+}
+
+/// A session that another one has taken over, whose end is to be told.
+#[must_use]
+#[derive(Debug)]
+pub struct Moved {
+    from: Arc<Session>,
+    end: What,
+}
+
+impl Moved {
+    /// The public name of the session that has ended.
+    #[must_use]
+    pub fn sid(&self) -> Option<Sid> {
+        self.from.sid()
+    }
 }
 
 /// Sessions that have something parked, oldest first, with the times at which that ends.
@@ -51,7 +72,7 @@ impl Broker {
     /// Opens a session, as [`Self::handshake`] does, that takes over everything from `old`, whose
     /// client it is for.
     ///
-    /// It needs no room: the old one goes.
+    /// It needs no room: the old one goes, which is to be told by [`Self::tell_moved`].
     ///
     /// # Errors
     /// `402::session_unknown` if the old session has ended meanwhile.
@@ -61,7 +82,7 @@ impl Broker {
         id: SessionId,
         browser: Option<BrowserId>,
         now: Instant,
-    ) -> Result<Arc<Session>, Refusal> {
+    ) -> Result<(Arc<Session>, Moved), Refusal> {
         let session = self.open((id, old.kin()), browser, now);
         let Some(closed) = old.hand_over(&session) else {
             self.end(&session, Cause::Client);
@@ -69,10 +90,17 @@ impl Broker {
         };
         self.sessions.remove(&old.id());
         self.roster.remove(old);
-        self.ended(old, &[], Cause::Moved, closed);
+        let end = self.count_end(old, Cause::Moved, closed);
         let due = self.clock.after(now, CLAIM_TIME);
         self.moves.claims.lock().push_back((due, id));
-        Ok(session)
+        Ok((session, Moved { from: Arc::clone(old), end }))
+    }
+
+    /// Tells of the end of the session that `heir` has taken over from, once its own beginning was told
+    /// (protocol.md SF11). Whoever listens to certain channels only is told by the subscriptions of the
+    /// heir: they were the other one's.
+    pub fn tell_moved(&self, moved: Moved, heir: &Session) {
+        self.tell_end(&moved.from, &|pattern| heir.subscribes_within(pattern), moved.end);
     }
 
     /// Takes the list of subscriptions that nobody renewed since the last call, for the log.
@@ -81,18 +109,17 @@ impl Broker {
         self.moves.unclaimed.take()
     }
 
-    /// Gives up what was not claimed in time.
+    /// Gives up what was not claimed in time, of a number of sessions at a time.
     pub(super) fn forget_unclaimed(&self, now: u64) {
-        loop {
+        for _ in 0..STEP {
             let due = self.moves.claims.lock().pop_front_if(|(due, _)| *due <= now);
             let Some((_, id)) = due else { return };
             let Some(session) = self.sessions.get(&id).map(|entry| Arc::clone(entry.value()))
             else {
                 continue;
             };
-            let (names, discarded) = session.forget_parked();
-            let subscriptions =
-                names.iter().filter(|name| self.unsubscribe(&session, name).is_ok()).count();
+            let Forgotten { subscriptions, discarded, idle } = session.forget_parked();
+            idle.into_iter().for_each(|name| self.sweep.list(name));
             if subscriptions + discarded > 0 {
                 self.counters.discarded.add(discarded);
                 self.moves.unclaimed.push(Unclaimed { id, subscriptions, discarded });

@@ -23,6 +23,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+pub(super) use self::moving::Forgotten;
 pub use self::{
     carrying::{RequestGuard, Signal},
     id::SessionId,
@@ -176,7 +177,7 @@ impl Session {
     /// Number of messages that wait, without those in a carrier's hands.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.mailbox.lock().len()
+        self.mailbox.lock().waiting()
     }
 
     /// Bytes that wait, with those in a carrier's hands.
@@ -189,7 +190,7 @@ impl Session {
     #[must_use]
     pub fn pressure(&self) -> (usize, usize, u64) {
         let mailbox = self.mailbox.lock();
-        (mailbox.len(), mailbox.bytes(), mailbox.dropped())
+        (mailbox.waiting(), mailbox.bytes(), mailbox.dropped())
     }
 
     /// Whether `generation` still delivers for this session.
@@ -271,11 +272,9 @@ impl Session {
     #[inline(always)] // into the walk: as a call it is 3 % more instructions for each queue
     pub(super) fn push(&self, frame: &Frame) -> Pushed {
         let mut mailbox = self.mailbox.lock();
-        if let Some(heir) = mailbox.heir() {
-            // A walk that began before the move.
-            let heir = Arc::clone(heir);
+        if let Some(heir) = mailbox.heir().cloned() {
             drop(mailbox);
-            return heir.push(frame);
+            return heir.push_late(frame);
         }
         let mut pushed = mailbox.push(frame, self.bounds);
         drop(mailbox);
@@ -310,10 +309,11 @@ impl Session {
         first
     }
 
-    /// Hands delivery to a new carrier; the deadline is off while `held`, else `life`.
+    /// Hands delivery to a new carrier; the deadline is off while `held`, else `life`. A session that is
+    /// leaving has a deadline always: nothing that its client may hold open delivers.
     pub(super) fn claim(&self, carrier: Carrier, held: bool, life: u64) -> Generation {
-        let deadline = if held { HELD } else { life };
         let mut mailbox = self.mailbox.lock();
+        let deadline = if held && !mailbox.is_leaving() { HELD } else { life };
         let (generation, waker) = mailbox.claim(carrier);
         // Nobody would release a session that has ended.
         if !mailbox.has_ended() {
@@ -427,7 +427,11 @@ impl Session {
         self.counters.subscriptions.sub(1);
         // Still under the lock: a subscription made meanwhile would be a second one in the topic.
         let was_last = gone.topic.remove(gone.key);
-        self.mailbox.lock().disclaim(name);
+        let waker = self.mailbox.lock().disclaim(name);
+        drop(subscriptions);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         Some(was_last)
     }
 
@@ -443,8 +447,7 @@ impl Session {
         let mut mailbox = self.mailbox.lock();
         mailbox.wrote(written);
         self.counters.delivered.add(written);
-        if let Some(heir) = mailbox.heir() {
-            let heir = Arc::clone(heir);
+        if let Some(heir) = mailbox.heir().cloned() {
             drop(mailbox);
             return heir.take_back(unwritten);
         }

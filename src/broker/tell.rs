@@ -6,10 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Broker,
-    session::{Session, Subscription},
-};
+use super::{Broker, session::Session};
 use crate::{
     bayeux::{ChannelName, Refusal},
     events::{EventType, Glance, Policy, Stats, What},
@@ -87,16 +84,19 @@ impl Broker {
         self.events.heeds(&Glance { sid, channel, subscribes: &within, ..Glance::of(kind) })
     }
 
-    /// Tells of the end of a session, whose subscriptions are taken from it already.
-    pub(super) fn tell_end(&self, session: &Session, subscriptions: &[Subscription], what: What) {
+    /// Tells of the end of a session, whose subscriptions are taken from it already: `within` knows
+    /// whether one of them lay within a pattern.
+    pub(super) fn tell_end(
+        &self,
+        session: &Session,
+        within: &dyn Fn(&ChannelName) -> bool,
+        what: What,
+    ) {
         if session.sid().is_none() {
             return;
         }
-        let within = |pattern: &ChannelName| {
-            subscriptions.iter().any(|known| pattern.covers(known.name.as_str()))
-        };
         let about = About::of(EventType::Disconnect);
-        let glance = about.glance(session, &within);
+        let glance = about.glance(session, within);
         self.events.emit(&glance, || (session.subject(), what));
     }
 

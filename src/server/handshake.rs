@@ -20,7 +20,7 @@ use crate::{
         AckReply, AckRequest, Advice, HandshakeFields, Message, Refusal, Reply, ReplyExt,
         RequestExt, shown_key,
     },
-    broker::{Batch, Generation, Session, SessionId, Sid},
+    broker::{Batch, Generation, Moved, Session, SessionId},
     events::{Operation, Rights},
 };
 
@@ -48,39 +48,43 @@ pub(super) fn handshake(
         open(app, sender, message)
     };
     match opened {
-        Ok((session, moved_from)) => {
+        Ok((session, moved)) => {
             let rights = rights.unwrap_or_default();
             let sid = Some(app.sid(&session.id()));
             let peer = sender.whence.peer(app, sender.address, sid, rights);
             app.broker.introduce(&session, peer);
             session.set_transport(sender.transport);
+            let moved_from = moved.as_ref().and_then(Moved::sid);
             report::handshake(app, sender, &session, message, moved_from);
+            if let Some(moved) = moved {
+                app.broker.tell_moved(moved, &session);
+            }
             welcome(app, sender, session, message, outcome);
         }
         Err(refusal) => refuse(app, sender, message, refusal, outcome),
     }
 }
 
-/// Opens a session; for a client that was steered here, the heir of the one that it had, whose public
-/// name comes along.
+/// Opens a session; for a client that was steered here, the heir of the one that it had, whose end is
+/// still to be told.
 fn open(
     app: &App,
     sender: &Sender<'_>,
     message: &Message<'_>,
-) -> Result<(Arc<Session>, Option<Sid>), Refusal> {
+) -> Result<(Arc<Session>, Option<Moved>), Refusal> {
     let Welcome { old, routes } = app.fallback.welcomes(app, sender, message);
     let (id, now) = (new_session_id()?, clock::now());
     let heir = old.and_then(|old| {
-        let session = app.broker.succeed(&old, id, sender.browser, now).ok()?;
+        let (session, moved) = app.broker.succeed(&old, id, sender.browser, now).ok()?;
         app.fallback.moved(&old, &session);
-        Some((session, old.sid()))
+        Some((session, Some(moved)))
     });
-    let (session, moved_from) = match heir {
+    let (session, moved) = match heir {
         Some(heir) => heir,
         None => (app.broker.handshake(id, sender.browser, now)?, None),
     };
     session.set_routes(routes);
-    Ok((session, moved_from))
+    Ok((session, moved))
 }
 
 /// The client shows a key that is not, or no longer, one of ours.

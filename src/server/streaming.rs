@@ -88,7 +88,10 @@ fn open(
 ) -> Response<Body> {
     let cookies = app.cookies.presented(request.headers());
     let session = app.broker.session(client_id).filter(|known| app.admits(known, &cookies, true));
-    let Some(session) = session else { return unknown(&form) };
+    // As any connect of a session whose client was sent to a handshake (protocol.md SF11).
+    let Some(session) = session.filter(|session| !session.is_leaving()) else {
+        return unknown(&form);
+    };
     if session.acknowledges() {
         let problem =
             "this session acknowledges (ext.ack): its messages come with connect replies\n";

@@ -12,7 +12,7 @@ use std::{
     task::Waker,
 };
 
-use super::{Carrier, Mailbox, Pushed, QueueBounds};
+use super::{Carrier, Mailbox, Pushed, QueueBounds, Settled};
 use crate::{
     bayeux::{ChannelName, Frame, Kind, QueuePolicy},
     broker::{monitor::Feed, session::Session},
@@ -40,11 +40,26 @@ struct Parked {
     claimed: HashSet<ChannelName>,
 }
 
+/// What a session leaves to its heir.
+pub(in crate::broker) struct Estate {
+    /// Every message, unacknowledged ones first; of each channel in order.
+    pub(in crate::broker) frames: Vec<Frame>,
+    /// Frames and bytes in a carrier's hands, which come back to the heir unless they are written.
+    pub(in crate::broker) out: Option<(usize, usize)>,
+    /// The carrier, to be told.
+    pub(in crate::broker) waker: Option<Waker>,
+    /// To be forgotten.
+    pub(in crate::broker) feed: Option<Arc<Feed>>,
+}
+
 impl Parked {
     /// Whether a message has to wait for a subscription.
     fn holds_back(&self, frame: &Frame) -> bool {
-        // What is for the session itself needs no subscription.
-        if self.names.is_empty() || frame.channel().kind() == Kind::Service {
+        if is_own(frame) {
+            // It needs no subscription, but must not overtake what waits for the first connect.
+            return self.frames.iter().any(is_own);
+        }
+        if self.names.is_empty() {
             return false;
         }
         let (mut parked, mut claimed) = (false, false);
@@ -71,10 +86,7 @@ impl Parked {
 
     /// Drops the message that a newer one of its channel replaces.
     fn forget_channel(&mut self, newer: &Frame) -> usize {
-        let latest = |frame: &Frame| {
-            frame.policy() == QueuePolicy::Latest && frame.channel() == newer.channel()
-        };
-        self.take(latest).len()
+        self.take(|frame| replaces(newer, frame)).len()
     }
 
     fn is_over(&self) -> bool {
@@ -103,30 +115,30 @@ impl Mailbox {
         self.transit.as_ref().and_then(|transit| transit.heir.as_ref())
     }
 
-    /// Ends the mailbox in favour of `heir`: returns every message, unacknowledged ones first, and
-    /// the waker of the carrier. What a carrier has in hand comes back to the heir later. A monitor's
-    /// events are not messages: they end here, and come again when it subscribes again.
-    pub(in crate::broker) fn bequeath(
-        &mut self,
-        heir: &Arc<Session>,
-    ) -> (Vec<Frame>, Option<Waker>, Option<Arc<Feed>>) {
+    /// Ends the mailbox in favour of `heir`. A monitor's events are not messages: they end here, and come
+    /// again when it subscribes again.
+    pub(in crate::broker) fn bequeath(&mut self, heir: &Arc<Session>) -> Estate {
         let mut frames =
             self.unacknowledged.take().map_or_else(Vec::new, |window| window.into_frames());
+        // Of a channel that was claimed for a while, what is parked is newer than what is queued.
+        frames.extend(std::mem::take(&mut self.queue));
+        self.queue_bytes = 0;
         let transit = self.transit.get_or_insert_default();
         frames.extend(std::mem::take(&mut transit.parked).frames);
         transit.heir = Some(Arc::clone(heir));
-        frames.extend(std::mem::take(&mut self.queue));
-        self.queue_bytes = 0;
         self.ended = Some(Cause::Moved);
-        (frames, self.waiter.take(), self.feed.take())
+        Estate { frames, out: self.out.take(), waker: self.waiter.take(), feed: self.feed.take() }
     }
 
-    /// Begins as the heir of a session that had `names` and `frames`.
+    /// Begins as the heir of a session that had `names` and `frames`. While its carrier has a batch
+    /// `out`, nobody takes another: what comes back of it is older than all else.
     pub(in crate::broker) fn inherit(
         &mut self,
         frames: Vec<Frame>,
+        out: Option<(usize, usize)>,
         names: impl Iterator<Item = ChannelName>,
     ) {
+        self.out = out;
         let parked = &mut self.transit.get_or_insert_default().parked;
         parked.names.extend(names);
         frames.into_iter().for_each(|frame| parked.push_back(frame));
@@ -137,7 +149,6 @@ impl Mailbox {
         let parked = &mut self.transit.as_mut()?.parked;
         parked.names.remove(name);
         parked.claimed.insert(name.clone());
-        let is_own = |frame: &Frame| frame.channel().kind() == Kind::Service;
         let frames = parked.take(|frame| name.matches(frame.channel()) && !is_own(frame));
         self.enqueue_released(frames)
     }
@@ -145,34 +156,57 @@ impl Mailbox {
     /// The client has connected: messages for itself, which need no subscription, join the queue.
     pub(in crate::broker) fn release_own(&mut self) -> Option<Waker> {
         let parked = &mut self.transit.as_mut()?.parked;
-        let frames = parked.take(|frame| frame.channel().kind() == Kind::Service);
+        let frames = parked.take(is_own);
         self.enqueue_released(frames)
     }
 
-    /// The client gave a subscription up: what comes for it is not claimed any more.
-    pub(in crate::broker) fn disclaim(&mut self, name: &ChannelName) {
-        if let Some(transit) = &mut self.transit {
-            transit.parked.names.remove(name);
-            transit.parked.claimed.remove(name);
+    /// The client gave a subscription up: what comes for it is not claimed any more. What waited for
+    /// nothing else joins the queue, as what is queued for any other subscription stays there.
+    pub(in crate::broker) fn disclaim(&mut self, name: &ChannelName) -> Option<Waker> {
+        let parked = &mut self.transit.as_mut()?.parked;
+        parked.claimed.remove(name);
+        if !parked.names.remove(name) {
+            return None;
         }
+        let names = std::mem::take(&mut parked.names);
+        let waits = |frame: &Frame| names.iter().any(|other| other.matches(frame.channel()));
+        let frames = parked.take(|frame| !waits(frame) && !is_own(frame));
+        parked.names = names;
+        self.enqueue_released(frames)
     }
 
-    /// Gives up what was not claimed: the names, and how many messages waited for them.
-    pub(in crate::broker) fn forget_parked(&mut self) -> (Vec<ChannelName>, usize) {
-        let Some(transit) = &mut self.transit else { return (Vec::new(), 0) };
+    /// Subscriptions of the session before that the client has not renewed.
+    pub(in crate::broker) fn parked_names(&self) -> HashSet<ChannelName> {
+        self.transit.as_ref().map_or_else(HashSet::new, |transit| transit.parked.names.clone())
+    }
+
+    /// Gives up what was not claimed, and says how many messages that were.
+    pub(in crate::broker) fn forget_parked(&mut self) -> usize {
+        let Some(transit) = &mut self.transit else { return 0 };
         let parked = std::mem::take(&mut transit.parked);
         self.end_transit();
-        (parked.names.into_iter().collect(), parked.frames.len())
+        parked.frames.len()
     }
 
     /// Takes back what a carrier of the session before has not written; it is older than all else.
-    pub(in crate::broker) fn take_back(&mut self, unwritten: Vec<Frame>) -> (Option<Waker>, usize) {
+    pub(in crate::broker) fn take_back(&mut self, unwritten: Vec<Frame>) -> Settled {
+        let mut settled = Settled::default();
+        self.out = None;
         if self.ended.is_some() {
-            return (None, unwritten.len());
+            settled.discarded = unwritten.len();
+            return settled;
         }
         for frame in unwritten.into_iter().rev() {
+            if frame.policy() == QueuePolicy::Latest && self.has_newer(&frame) {
+                settled.dropped.latest += 1;
+                continue;
+            }
+            // Where newer ones of its channel are queued, it goes before them.
+            let queued = |queue: &VecDeque<Frame>| {
+                queue.iter().any(|newer| newer.channel() == frame.channel())
+            };
             match &mut self.transit {
-                Some(transit) if transit.parked.holds_back(&frame) => {
+                Some(transit) if transit.parked.holds_back(&frame) && !queued(&self.queue) => {
                     transit.parked.bytes += frame.bytes();
                     transit.parked.frames.push_front(frame);
                 }
@@ -183,7 +217,17 @@ impl Mailbox {
                 }
             }
         }
-        (self.wake(), 0)
+        self.dropped += settled.dropped.total();
+        settled.waker = self.wake();
+        settled
+    }
+
+    /// Whether a message waits that replaces `older`, of a channel with the policy `latest`.
+    fn has_newer(&self, older: &Frame) -> bool {
+        let parked = self.transit.as_ref().is_some_and(|transit| {
+            transit.parked.frames.iter().any(|frame| replaces(frame, older))
+        });
+        parked || self.latest_of(older).is_some()
     }
 
     /// Parks a message that its client has not subscribed to again; `None`: it is not to be parked.
@@ -206,11 +250,13 @@ impl Mailbox {
                 QueuePolicy::DropOldest => pushed.dropped.oldest += 1,
                 QueuePolicy::Latest => pushed.dropped.latest += 1,
             }
+            self.dropped += pushed.dropped.total();
             return Some(pushed);
         }
         if let Some(transit) = &mut self.transit {
             transit.parked.push_back(frame.clone());
         }
+        self.dropped += pushed.dropped.total();
         self.had_messages = true;
         Some(pushed)
     }
@@ -240,4 +286,14 @@ impl Mailbox {
             self.transit = None;
         }
     }
+}
+
+/// Whether a message is for the session itself, whatever it subscribed to.
+fn is_own(frame: &Frame) -> bool {
+    frame.channel().kind() == Kind::Service
+}
+
+/// Whether `newer` takes the place of `older`, because only the latest message of their channel counts.
+fn replaces(newer: &Frame, older: &Frame) -> bool {
+    older.policy() == QueuePolicy::Latest && newer.channel() == older.channel()
 }

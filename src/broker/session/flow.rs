@@ -41,8 +41,12 @@ impl Session {
         mailbox.wrote(written);
         let settled = mailbox.settle(Vec::new());
         let more = mailbox.ready(owner, cx.waker()).is_some();
+        let heir = mailbox.heir().cloned();
         drop(mailbox);
         self.counters.delivered.add(written);
+        if let Some(heir) = heir {
+            heir.take_back(Vec::new());
+        }
         if let Some(waker) = settled.waker {
             waker.wake();
         }

@@ -11,10 +11,20 @@ use super::{Session, SessionId};
 use crate::{
     bayeux::{ChannelName, Frame},
     broker::{
-        mailbox::{Carrier, Closed},
+        mailbox::{Carrier, Closed, Estate, Pushed},
         routes::Routes,
     },
 };
+
+/// What a session gave up that its client did not claim in time.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Forgotten {
+    pub(in crate::broker) subscriptions: usize,
+    /// Messages that waited for them.
+    pub(in crate::broker) discarded: usize,
+    /// Names that nobody else subscribes to, for the sweep.
+    pub(in crate::broker) idle: Vec<ChannelName>,
+}
 
 impl Session {
     /// Notes what is known of the transports of its client.
@@ -71,24 +81,25 @@ impl Session {
     }
 
     /// Hands subscriptions and messages over to `heir`, which nobody else knows yet; `None` if
-    /// this session has ended.
+    /// one of the two has ended.
     pub(in crate::broker) fn hand_over(&self, heir: &Arc<Self>) -> Option<Closed> {
         let mut subscriptions = self.subscriptions.lock();
-        let list = subscriptions.take()?;
         // Held until the topics know it: whoever ends the heir then finds what to take out of them.
         let mut inherited = heir.subscriptions.lock();
+        let place = inherited.as_mut()?;
+        let list = subscriptions.take()?;
         // From here on whatever reaches this session goes to the heir.
         let mut mailbox = self.mailbox.lock();
-        let (frames, waker, feed) = mailbox.bequeath(heir);
+        let Estate { frames, out, waker, feed } = mailbox.bequeath(heir);
         let closed = Closed { delivered: mailbox.delivered(), discarded: 0 };
         let before = self.deadline.swap(0, Ordering::SeqCst);
         self.count_held(before, 0);
-        heir.mailbox.lock().inherit(frames, list.iter().map(|entry| entry.name.clone()));
+        heir.mailbox.lock().inherit(frames, out, list.iter().map(|entry| entry.name.clone()));
         drop(mailbox);
         for entry in &list {
             entry.topic.replace(entry.key, Arc::clone(heir));
         }
-        *inherited = Some(list);
+        *place = list;
         drop(inherited);
         drop(subscriptions);
         if let Some(feed) = feed {
@@ -108,23 +119,45 @@ impl Session {
         }
     }
 
-    /// Gives up what its client has not claimed; returns the names, whose subscriptions are still to
-    /// end, and the number of messages.
-    pub(in crate::broker) fn forget_parked(&self) -> (Vec<ChannelName>, usize) {
-        self.mailbox.lock().forget_parked()
+    /// Gives up the subscriptions that its client has not renewed, and what waits for them.
+    ///
+    /// One that is renewed at this moment is renewed before, and stays, or made anew after.
+    pub(in crate::broker) fn forget_parked(&self) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        let mut subscriptions = self.subscriptions.lock();
+        let Some(list) = subscriptions.as_mut() else { return forgotten };
+        // Known to the mailbox until the topics have forgotten them: what still comes is parked.
+        let names = self.mailbox.lock().parked_names();
+        for gone in list.extract_if(.., |known| names.contains(&known.name)) {
+            forgotten.subscriptions += 1;
+            if gone.topic.remove(gone.key) {
+                forgotten.idle.push(gone.name);
+            }
+        }
+        self.counters.subscriptions.sub(forgotten.subscriptions);
+        forgotten.discarded = self.mailbox.lock().forget_parked();
+        forgotten
     }
 
-    /// Takes back what a carrier of the session before has not written.
+    /// Takes a frame of a walk that began before the move.
+    #[cold]
+    #[inline(never)] // it calls itself where clients move often, and nobody else is to pay for it
+    pub(super) fn push_late(&self, frame: &Frame) -> Pushed {
+        self.push(frame)
+    }
+
+    /// Takes back what a carrier of the session before has not written; with nothing, it was written.
     pub(super) fn take_back(&self, unwritten: Vec<Frame>) {
         let mut mailbox = self.mailbox.lock();
         if let Some(heir) = mailbox.heir().cloned() {
             drop(mailbox);
             return heir.take_back(unwritten);
         }
-        let (waker, discarded) = mailbox.take_back(unwritten);
+        let settled = mailbox.take_back(unwritten);
         drop(mailbox);
-        self.counters.discarded.add(discarded);
-        if let Some(waker) = waker {
+        self.counters.dropped(settled.dropped);
+        self.counters.discarded.add(settled.discarded);
+        if let Some(waker) = settled.waker {
             waker.wake();
         }
     }

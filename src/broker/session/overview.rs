@@ -28,7 +28,7 @@ pub struct Overview {
     pub expires: Option<Duration>,
     /// Channels and patterns that it subscribed to.
     pub subscriptions: usize,
-    /// Messages that wait.
+    /// Messages that wait, parked ones included.
     pub queue_messages: usize,
     /// Bytes that wait, with those that are being written.
     pub queue_bytes: usize,
@@ -60,7 +60,7 @@ impl Broker {
             idle: Duration::from_millis(session.active().since(now)),
             expires: (!connected).then(|| Duration::from_millis(deadline.saturating_sub(now))),
             subscriptions,
-            queue_messages: mailbox.len(),
+            queue_messages: mailbox.waiting(),
             queue_bytes: mailbox.bytes(),
             unacknowledged: mailbox.unacknowledged(),
             received: session.received.load(Ordering::Relaxed),

@@ -1,5 +1,12 @@
 //! A client moves from one session to another: nothing is lost, doubled or given to somebody else.
 
+use std::{
+    future::Future,
+    sync::Barrier,
+    task::{Context, Poll},
+    thread,
+};
+
 use super::*;
 
 const OLD: u8 = 1;
@@ -36,7 +43,7 @@ impl Bench {
     }
 
     fn succeeded(&self) -> (Arc<Session>, Generation) {
-        let new = self.broker.succeed(&self.old, id(NEW), None, self.now).unwrap();
+        let (new, _) = self.broker.succeed(&self.old, id(NEW), None, self.now).unwrap();
         let (first, owner) = self.broker.connect(&new, Carrier::Poll, self.now);
         assert!(first);
         (new, owner)
@@ -137,6 +144,139 @@ fn sf09_what_a_dying_carrier_had_in_hand_comes_back_to_the_new_session() {
 }
 
 #[test]
+fn sf09_nothing_overtakes_what_a_carrier_of_the_session_before_still_writes() {
+    for written in [false, true] {
+        let (bench, owner) = bench(&["/a"], false, |config| config.session.queue.max_messages = 4);
+        bench.publish("/a", [1, 2]);
+        let mut batch = bench.old.take(owner, Take::ALL).unwrap();
+        let (new, owner) = bench.moved();
+        bench.broker.subscribe(&new, &name("/a")).unwrap();
+        bench.publish("/a", [3, 4]);
+        assert_eq!(drain(&new, owner), [0; 0], "the older ones may come back");
+        let (bell, waker) = Bell::new();
+        let signal = &mut std::pin::pin!(new.signal(owner));
+        assert!(Future::poll(signal.as_mut(), &mut Context::from_waker(&waker)).is_pending());
+        let left = if written {
+            batch.settle();
+            vec![3, 4]
+        } else {
+            vec![1, 2, 3, 4]
+        };
+        drop(batch);
+        assert_eq!((bell.rings(), drain(&new, owner)), (1, left));
+        assert_eq!(bench.broker.sessions(), 1);
+    }
+}
+
+#[test]
+fn sf09_a_socket_that_has_written_its_batch_does_not_hold_up_the_next_session() {
+    let (bench, owner) = bench(&["/a"], false, |_| ());
+    bench.publish("/a", [1]);
+    let context = &Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(mut batch)) = bench.old.poll_flow(owner, false, context) else {
+        panic!("a message waits")
+    };
+    let (new, new_owner) = bench.moved();
+    bench.broker.subscribe(&new, &name("/a")).unwrap();
+    bench.publish("/a", [2]);
+    batch.settle();
+    assert!(batch.flowed(owner, context), "it hears of its end");
+    assert_eq!(drain(&new, new_owner), [2]);
+}
+
+#[test]
+fn sf09_what_is_written_in_vain_counts_into_the_bound_of_the_next_session() {
+    let (bench, owner) = bench(&["/a"], false, |config| config.session.queue.max_messages = 2);
+    bench.publish("/a", [1, 2]);
+    let _batch = bench.old.take(owner, Take::ALL).unwrap();
+    let (new, _) = bench.moved();
+    assert!(new.queued_bytes() > 0);
+    bench.publish("/a", [3]);
+    assert_eq!(bench.broker.counters().sessions_slow.value(), 1);
+}
+
+#[test]
+fn sf09_of_a_lossy_channel_what_comes_back_gives_way_to_what_is_newer() {
+    let (bench, owner) = bench(&["/new/x"], false, |_| ());
+    bench.publish("/new/x", [1]);
+    let batch = bench.old.take(owner, Take::ALL).unwrap();
+    let (new, owner) = bench.moved();
+    bench.publish("/new/x", [2]);
+    drop(batch);
+    bench.broker.subscribe(&new, &name("/new/x")).unwrap();
+    assert_eq!(drain(&new, owner), [2]);
+    assert_eq!((new.pressure().2, bench.broker.counters().dropped_latest.value()), (1, 1));
+}
+
+#[test]
+fn sf09_what_is_given_up_after_the_move_stays_as_any_queued_message_does() {
+    let (bench, _) = bench(&["/a/b", "/a/*", "/c"], false, |_| ());
+    bench.publish("/a/b", [1]);
+    bench.publish("/c", [2]);
+    let (new, owner) = bench.moved();
+    bench.broker.unsubscribe(&new, &name("/a/b")).unwrap();
+    assert_eq!(drain(&new, owner), [0; 0], "another name may still claim it");
+    bench.broker.unsubscribe(&new, &name("/a/*")).unwrap();
+    bench.publish("/a/b", [3]);
+    assert_eq!(drain(&new, owner), [1]);
+    bench.broker.subscribe(&new, &name("/a/b")).unwrap();
+    bench.publish("/a/b", [4]);
+    assert_eq!(drain(&new, owner), [4]);
+    bench.broker.subscribe(&new, &name("/c")).unwrap();
+    assert_eq!(drain(&new, owner), [2]);
+}
+
+#[test]
+fn sf09_a_subscription_renewed_when_its_time_runs_out_is_never_lost() {
+    let names: Vec<String> = (0..40).map(|n| format!("/a/{n}")).collect();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    for round in 0..100 {
+        let (bench, _) = bench(&known, false, |_| ());
+        let (new, owner) = bench.moved();
+        let both = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                bench.broker.forget_unclaimed(u64::MAX);
+            });
+            both.wait();
+            for text in &known {
+                bench.broker.subscribe(&new, &name(text)).unwrap();
+            }
+        });
+        known.iter().enumerate().for_each(|(n, text)| bench.publish(text, [n]));
+        assert_eq!(drain(&new, owner), (0..40).collect::<Vec<_>>(), "round {round}");
+        assert_eq!((new.subscriptions(), bench.broker.counters().subscriptions.value()), (40, 40));
+    }
+}
+
+#[test]
+fn sf11_a_leaving_session_expires_though_a_stream_or_connect_of_it_is_open() {
+    let (bench, _) = bench(&["/a"], false, |_| ());
+    assert!(bench.broker.leave(&bench.old, bench.now));
+    bench.broker.claim(&bench.old, Carrier::Stream, true, bench.now);
+    assert_eq!(bench.broker.counters().connects_held.value(), 0);
+    let mut at = bench.now;
+    for _ in 0..123 {
+        at += TICK;
+        bench.broker.tick(at);
+    }
+    assert_eq!(bench.broker.sessions(), 0, "61 s: max_interval is 60 s");
+}
+
+#[test]
+fn a_move_to_a_session_that_has_ended_leaves_everything_where_it_was() {
+    let (bench, _) = bench(&["/a"], false, |_| ());
+    bench.publish("/a", [1]);
+    assert!(bench.broker.leave(&bench.old, bench.now));
+    let ended = bench.broker.handshake(id(NEW), None, bench.now).unwrap();
+    bench.broker.end(&ended, Cause::Drain);
+    assert!(bench.old.hand_over(&ended).is_none());
+    assert!(bench.old.is_leaving());
+    assert_eq!((bench.old.subscriptions(), bench.old.queued(), ended.subscriptions()), (1, 1, 0));
+}
+
+#[test]
 fn sf09_a_walk_under_way_reaches_one_of_the_two_once() {
     // The longest list is walked last: one more subscriber on /a/b makes it that.
     for steps in 0..4 {
@@ -218,6 +358,7 @@ fn sf09_lossy_parked_messages_keep_their_rules() {
     assert_eq!(drain(&new, owner), [2, 3, 4]);
     let counters = bench.broker.counters();
     assert_eq!((counters.dropped_latest.value(), counters.dropped_oldest.value()), (1, 1));
+    assert_eq!(new.pressure().2, 2, "its own count says so, too");
 }
 
 #[test]
@@ -226,13 +367,15 @@ fn sf09_messages_for_the_session_itself_come_with_its_first_connect() {
     bench.old.push(&frame_of("/service/x", 1, 0, QueuePolicy::Disconnect));
     bench.publish("/a", [2]);
     assert!(bench.broker.leave(&bench.old, bench.now));
-    let new = bench.broker.succeed(&bench.old, id(NEW), None, bench.now).unwrap();
+    let (new, _) = bench.broker.succeed(&bench.old, id(NEW), None, bench.now).unwrap();
     let claimed = bench.broker.claim(&new, Carrier::Poll, false, bench.now);
     bench.broker.subscribe(&new, &name("/**")).unwrap();
     assert_eq!(drain(&new, claimed), [2], "nobody subscribes to what is for himself");
-    let (_, owner) = bench.broker.connect(&new, Carrier::Poll, bench.now);
     new.push(&frame_of("/service/x", 3, 0, QueuePolicy::Disconnect));
-    assert_eq!(drain(&new, owner), [1, 3]);
+    assert_eq!(drain(&new, claimed), [0; 0], "nor does it overtake what waits");
+    let (_, owner) = bench.broker.connect(&new, Carrier::Poll, bench.now);
+    new.push(&frame_of("/service/x", 4, 0, QueuePolicy::Disconnect));
+    assert_eq!(drain(&new, owner), [1, 3, 4]);
 }
 
 #[test]
@@ -262,7 +405,7 @@ fn a_move_needs_no_room_and_can_be_repeated() {
     let (new, _) = bench.moved();
     bench.publish("/a", [2]);
     assert!(bench.broker.leave(&new, bench.now));
-    let third = bench.broker.succeed(&new, id(3), None, bench.now).unwrap();
+    let (third, _) = bench.broker.succeed(&new, id(3), None, bench.now).unwrap();
     let (_, owner) = bench.broker.connect(&third, Carrier::Socket, bench.now);
     bench.publish("/a", [3]);
     bench.broker.subscribe(&third, &name("/a")).unwrap();
@@ -271,4 +414,26 @@ fn a_move_needs_no_room_and_can_be_repeated() {
     assert!(bench.broker.end(&third, Cause::Client));
     drop(third);
     assert_eq!((bench.broker.sessions(), bench.broker.queued_bytes()), (0, 0));
+}
+
+#[test]
+fn sf09_a_channel_that_was_claimed_for_a_while_stays_in_order() {
+    let (bench, owner) = bench(&["/a/*"], false, |_| ());
+    bench.publish("/a/b", [1]);
+    let batch = bench.old.take(owner, Take::ALL).unwrap();
+    let (new, owner) = bench.moved();
+    bench.broker.subscribe(&new, &name("/a/b")).unwrap();
+    bench.publish("/a/b", [2]);
+    bench.broker.unsubscribe(&new, &name("/a/b")).unwrap();
+    bench.publish("/a/b", [3]);
+    // What comes back goes before what was claimed, and that before what is parked again.
+    drop(batch);
+    let first = new.take(owner, Take { frames_max: 1, ..Take::ALL }).unwrap();
+    assert_eq!(numbers(first.frames()), [1]);
+    drop(first);
+    assert!(bench.broker.leave(&new, bench.now));
+    let (third, _) = bench.broker.succeed(&new, id(3), None, bench.now).unwrap();
+    let (_, owner) = bench.broker.connect(&third, Carrier::Poll, bench.now);
+    bench.broker.subscribe(&third, &name("/a/*")).unwrap();
+    assert_eq!(drain(&third, owner), [1, 2, 3]);
 }

@@ -95,11 +95,12 @@ impl Binding {
         }
     }
 
-    /// Waits until another carrier delivers for the session. A write that is stuck then is given up,
-    /// because its batch keeps the newer carrier waiting.
+    /// Waits until another carrier delivers for the session, or for the one that its client has moved on
+    /// to. A write that is stuck then is given up, because its batch keeps the newer carrier waiting.
     pub(super) async fn taken_over(&self) {
         if let Self::Carrier { session, generation } = self
-            && session.signal(*generation).await == Ready::Superseded
+            && let Ready::Superseded | Ready::Ended(Cause::Moved) =
+                session.signal(*generation).await
         {
             return;
         }
