@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{app::App, clock, report, timesync::Timesync};
+use super::{app::App, clock, cookie::Presented, report, timesync::Timesync};
 use crate::{
     bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
     broker::{Batch, Carrier, Cause, Generation, Session},
@@ -171,12 +171,12 @@ impl Connect {
         if self.counts_seconds { Duration::ZERO } else { pause }
     }
 
-    /// What it comes to if no message has released it.
-    pub(super) fn hold_ended(&self, due: Release) -> Release {
+    /// What it comes to if no message has released it; `cookies` came with it.
+    pub(super) fn hold_ended(&self, due: Release, cookies: &Presented) -> Release {
         if due != Release::Due {
             return due;
         }
-        if self.app.fallback.promotes(&self.app, &self.session) {
+        if self.app.fallback.promotes(&self.app, cookies, &self.session) {
             return Release::Steered;
         }
         report::timed_out(&self.app, &self.session);

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use self::{
     books::{Books, Demotion, KEYS_MAX, Key, Rules},
-    movers::{Movers, Origin, Way},
+    movers::{MOVERS_MAX, Movers, Origin, Way},
 };
 use super::{app::App, clock, cookie::Presented, dispatch::Sender, report};
 use crate::{
@@ -71,7 +71,7 @@ impl Fallback {
             used: AtomicBool::new(false),
             state: Mutex::new(State {
                 books: Books::new(rules, KEYS_MAX),
-                movers: Movers::default(),
+                movers: Movers::new(MOVERS_MAX),
             }),
             began: clock::now(),
         }
@@ -125,25 +125,43 @@ impl Fallback {
             return false;
         }
         let now = clock::now();
-        let mut state = self.state.lock();
-        for browser in &cookies.ids {
-            if state.books.is_refused(*browser, now) {
+        cookies.ids.iter().any(|browser| {
+            if self.state.lock().books.is_refused(*browser, now) {
                 return true;
             }
-            if !state.books.is_mute(*browser, now) {
-                continue;
+            let begins = self.begins_to_refuse(*browser, now, || app.broker.serves(*browser));
+            if begins {
+                report::upgrades_refused(app, client);
             }
-            // Looks at every session, so whoever is in service is not asked for again soon.
-            if app.broker.serves(*browser) {
-                state.books.spoke(*browser);
-                continue;
-            }
-            state.books.refuse(*browser, now);
-            drop(state);
-            report::upgrades_refused(app, client);
-            return true;
+            begins
+        })
+    }
+
+    /// Whether nothing passes through the WebSockets of a browser, none of whose sessions is in service:
+    /// then its upgrades are refused from now on.
+    fn begins_to_refuse(
+        &self,
+        browser: BrowserId,
+        now: Instant,
+        serves: impl FnOnce() -> bool,
+    ) -> bool {
+        if !self.state.lock().books.is_mute(browser, now) {
+            return false;
         }
-        false
+        // Looks at every session, so nobody waits for it, and who is in service is not asked for again
+        // soon.
+        let serves = serves();
+        let mut state = self.state.lock();
+        if serves {
+            state.books.spoke(browser);
+            return false;
+        }
+        // It may have spoken meanwhile.
+        let mute = state.books.is_mute(browser, now);
+        if mute {
+            state.books.refuse(browser, now);
+        }
+        mute
     }
 
     /// Whether a connect of `session` is to be answered by sending its client to a handshake
@@ -166,7 +184,8 @@ impl Fallback {
         let mut state = self.state.lock();
         let known = sender.cookies.ids.as_slice();
         let Some(demotion) = state.books.demotion(session.id(), known, now) else { return false };
-        if !state.movers.begin(browser, session.id(), Way::Down, |id| is_moving(app, id)) {
+        let mover = (browser, session.id(), Way::Down);
+        if !state.movers.begin(mover, now, |id| is_moving(app, id)) {
             return false;
         }
         if known.is_empty() {
@@ -174,7 +193,8 @@ impl Fallback {
         }
         drop(state);
         if !app.broker.leave(session, now) {
-            return false;
+            // Another connect of it was first, or it has ended.
+            return session.is_leaving();
         }
         app.broker.counters().demoted.add(1);
         let Demotion { breaks, until, .. } = demotion;
@@ -185,18 +205,24 @@ impl Fallback {
 
     /// Whether a poll whose hold has ended without a message is to be answered by sending its client
     /// to a handshake, because it may use WebSocket again (protocol.md SF12).
-    pub(super) fn promotes(&self, app: &App, session: &Session) -> bool {
+    ///
+    /// That handshake comes over a new WebSocket, on which only the cookie says whose it is. So polls
+    /// and WebSockets have to have shown it; without, the client would lose what waits for it.
+    pub(super) fn promotes(&self, app: &App, cookies: &Presented, session: &Session) -> bool {
         let Routes { sockets, shortened, .. } = session.routes();
         let steers = app.config.transports.websocket.promote == Promote::Steer;
-        let Some(browser) = session.browser().filter(|_| steers && sockets && shortened) else {
+        let known = session.browser().filter(|browser| cookies.ids.contains(browser));
+        let Some(browser) = known.filter(|_| steers && sockets && shortened) else {
             return false;
         };
         let now = clock::now();
         let mut state = self.state.lock();
-        let demoted = [Key::Browser(browser), Key::Session(session.id())]
-            .into_iter()
-            .any(|key| state.books.is_demoted(key, now));
-        if demoted || !state.movers.begin(browser, session.id(), Way::Up, |id| is_moving(app, id)) {
+        let shown = || cookies.ids.iter().map(|browser| Key::Browser(*browser));
+        let mut keys = shown().chain([Key::Session(session.id())]);
+        let may = shown().any(|key| state.books.was_demoted(key, now))
+            && !keys.any(|key| state.books.is_demoted(key, now));
+        let mover = (browser, session.id(), Way::Up);
+        if !may || !state.movers.begin(mover, now, |id| is_moving(app, id)) {
             return false;
         }
         drop(state);
@@ -252,14 +278,14 @@ fn origin(app: &App, sender: &Sender<'_>) -> Origin {
 }
 
 /// The session that the client of a handshake was sent away from: of the same socket, or of the same
-/// cookie, never of the same address.
+/// cookie, never of the same address. A socket that speaks for another session is another page's.
 fn predecessor(app: &App, sender: &Sender<'_>, movers: &Movers) -> Option<(Arc<Session>, Way)> {
     let noted = |browser: BrowserId| {
         let (id, way) = movers.of(browser)?;
         let session = app.broker.find(id).filter(|session| session.is_leaving())?;
         Some((session, way))
     };
-    if let Some(bound) = sender.bound.filter(|bound| bound.is_leaving()) {
+    if let Some(bound) = sender.bound {
         return bound.browser().and_then(noted).filter(|(session, _)| session.id() == bound.id());
     }
     sender.cookies.ids.iter().find_map(|browser| noted(*browser))
@@ -283,3 +309,6 @@ fn routes(app: &App, message: &Message<'_>) -> Routes {
         shortened: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,7 +188,7 @@ impl Poller {
         };
         let ready = select! {
             ready = connect.session().signal(connect.generation()) => ready,
-            () = sleep(hold) => return Some(connect.hold_ended(due)),
+            () = sleep(hold) => return Some(connect.hold_ended(due, &self.cookies)),
             pause = app.drain.sends_away() => return Some(Release::Drain(pause)),
         };
         match ready {

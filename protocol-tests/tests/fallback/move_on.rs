@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use bayeuxd::config::{ApiKey, Transport};
 use protocol_tests::{
     bayeux::{
         Socket, connect_now, handshake, publish, published, refused, subscribe, unknown_connect,
     },
     deadline::soon,
+    http::{self, Request},
+    monitor::{self, Monitor},
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -111,8 +114,8 @@ async fn sf10_the_cookie_of_the_session_links_a_handshake_over_another_connectio
     let _socket = page.steered().await;
     let body = json!([handshake()]).to_string();
     let cookie = page.cookie.as_deref().expect("a cookie");
-    let request = protocol_tests::http::Request::post("/cometd", body).header("Cookie", cookie);
-    let reply = protocol_tests::http::request(page.broker.address, &request).await.messages();
+    let request = Request::post("/cometd", body).header("Cookie", cookie);
+    let reply = http::request(page.broker.address, &request).await.messages();
     assert_eq!(reply[0]["supportedConnectionTypes"], json!(SHORT));
     assert!(!page.broker.knows(&page.client_id), "the old session has moved");
 }
@@ -204,4 +207,74 @@ async fn sf11_a_session_that_never_comes_back_expires_with_its_messages() {
     page.lose(2).await;
     let _socket = page.steered().await;
     page.broker.until_gone(&page.client_id).await;
+}
+
+#[tokio::test]
+async fn sf10_another_tab_that_shakes_hands_over_its_own_socket_takes_nothing_over() {
+    let (page, first) = Page::open(broker().await, true).await;
+    let mut tab = page.socket().await;
+    renew(&mut tab).await;
+    tab.one(connect_now("2")).await;
+    page.reset(first).await;
+    page.lose(2).await;
+    page.send(1).await;
+    let mut socket = page.steered().await;
+    renew(&mut tab).await;
+    assert!(page.broker.knows(&page.client_id), "it still waits for its own client");
+    renew(&mut socket).await;
+    let mut polling = page.polling(&socket.client_id).await;
+    assert_eq!(data(&polling.send(json!([subscribe("9", "/a")])).await), [1]);
+}
+
+#[tokio::test]
+async fn sf11_a_stream_of_a_session_that_moves_is_refused_like_a_connect() {
+    let broker = broker_with(|config| config.transports.enabled.push(Transport::Streaming)).await;
+    let (page, first) = Page::open(broker, true).await;
+    page.reset(first).await;
+    page.lose(2).await;
+    let _socket = page.steered().await;
+    let request = Request::get(&format!("/cometd/{}", page.client_id));
+    let response = http::request(page.broker.address, &request).await;
+    assert_eq!(response.status, 404);
+    assert!(response.text().contains("402::session_unknown"), "{}", response.text());
+}
+
+#[tokio::test]
+async fn sf11_monitors_hear_of_the_move_then_of_the_new_session_then_of_the_old_ones_end() {
+    let broker = monitor::broker_with(|config| {
+        config.auth.keys.push(ApiKey {
+            channels: vec!["/a".into()],
+            ..monitor::monitor_key("scoped", "the-scoped-secret")
+        });
+    })
+    .await;
+    let mut all = monitor::monitor(&broker, "/meta/**").await;
+    let mut scoped = monitor::socket_with(&broker, "the-scoped-secret").await;
+    scoped.subscribe("/meta/**").await;
+    let mut scoped = Monitor::of(scoped);
+    let (page, first) = Page::open(broker, true).await;
+    let old = page.broker.sid(&page.client_id);
+    page.reset(first).await;
+    page.lose(2).await;
+    let mut socket = page.steered().await;
+    renew(&mut socket).await;
+    let new = page.broker.sid(&socket.client_id);
+    socket.one(connect_now("2")).await;
+    socket.subscribe("/a").await;
+    for monitor in [&mut all, &mut scoped] {
+        assert_eq!(monitor.event_of("transport").await["kind"], "demoted");
+        let (begin, end) = soon("handshake and disconnect", async {
+            let begin = loop {
+                let event = monitor.event().await;
+                assert_ne!(event["type"], "disconnect", "too early");
+                if event["type"] == "handshake" {
+                    break event;
+                }
+            };
+            (begin, monitor.event_of("disconnect").await)
+        })
+        .await;
+        assert_eq!(json!([begin["sid"], begin["moved_from"]]), json!([new, old]));
+        assert_eq!(json!([end["sid"], end["cause"]]), json!([old, "moved"]));
+    }
 }

@@ -96,6 +96,35 @@ async fn sf12_steer_sends_a_polling_client_back_when_its_hold_ends_without_a_mes
     }
 }
 
+/// A client whose polls or WebSockets lack the cookie would come back to an empty session.
+#[tokio::test]
+async fn sf12_who_could_not_be_told_again_over_a_new_websocket_is_not_sent_back() {
+    for (sockets_show_it, polls_show_it) in [(true, false), (false, true)] {
+        let broker = broker_with(|config| {
+            config.transports.websocket.demote_for = Duration::from_millis(200);
+            config.transports.websocket.promote = Promote::Steer;
+        })
+        .await;
+        let (page, first) = Page::open(broker, sockets_show_it).await;
+        let cookie = first.websocket.response.cookie();
+        page.reset(first).await;
+        page.lose(2).await;
+        let mut socket = page.steered().await;
+        assert_eq!(renew(&mut socket).await["supportedConnectionTypes"], json!(SHORT));
+        // Of this socket, whose browser the new session has.
+        let own = if sockets_show_it { cookie } else { socket.websocket.response.cookie() };
+        let page = Page { cookie: polls_show_it.then_some(own), ..page };
+        let mut polling = page.polling(&socket.client_id).await;
+        polling.send(json!([subscribe("9", "/a"), connect_now("8")])).await;
+        sleep(Duration::from_millis(300)).await;
+        for id in ["10", "11"] {
+            let reply = polling.hold(id).await.messages().await.remove(0);
+            assert_eq!(reply["successful"], true, "{sockets_show_it} {polls_show_it}: {reply}");
+        }
+        assert_eq!(page.broker.counters().promoted.value(), 0);
+    }
+}
+
 #[tokio::test]
 async fn sf13_after_two_sockets_through_which_nothing_passed_upgrades_are_refused() {
     let broker = broker_with(|config| {

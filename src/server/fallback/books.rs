@@ -81,9 +81,6 @@ impl Book {
     /// Counts a break; true if there are too many now.
     fn count(&mut self, rules: &Rules, now: Instant) -> bool {
         self.last_break = Some(now);
-        if self.is_demoted(now) {
-            return false;
-        }
         self.breaks.retain(|at| now.saturating_duration_since(*at) < rules.window);
         self.breaks.push_back(now);
         self.breaks.len() >= rules.after
@@ -98,10 +95,6 @@ impl Book {
         let doubled = again.map_or(0, |before| (before.doubled + 1).min(DOUBLED_MAX));
         let lasts = rules.lasts.saturating_mul(1 << doubled).min(LASTS_MAX.max(rules.lasts));
         self.demotion = Some(Demotion { breaks, until: now + lasts, began: now, doubled });
-    }
-
-    fn is_demoted(&self, now: Instant) -> bool {
-        self.demotion.is_some_and(|demotion| now < demotion.until)
     }
 }
 
@@ -133,13 +126,21 @@ impl Books {
             return;
         }
         let rules = self.rules.clone();
-        let key = browser.map_or(Key::Session(session), Key::Browser);
+        let own = Key::Session(session);
+        let key = browser.map_or(own, Key::Browser);
+        if self.is_demoted(key, now) || self.is_demoted(own, now) {
+            // It leads to nothing, then or later; but the session has lost a socket.
+            self.book(own).last_break = Some(now);
+            return;
+        }
         // The first socket of a browser shows no cookie yet: its breaks under the session make up.
-        let own = self.book(Key::Session(session)).count(&rules, now);
-        let shared = browser.is_some() && self.book(key).count(&rules, now);
-        let book = self.book(key);
-        if (own || shared) && !book.is_demoted(now) {
-            book.demote(&rules, now);
+        let mut too_many = self.book(own).count(&rules, now);
+        if key != own {
+            too_many |= self.book(key).count(&rules, now);
+        }
+        if too_many {
+            self.book(key).demote(&rules, now);
+            self.book(own).breaks = VecDeque::new();
         }
     }
 
@@ -161,6 +162,12 @@ impl Books {
 
     pub(super) fn is_demoted(&self, key: Key, now: Instant) -> bool {
         self.current(key, now).is_some()
+    }
+
+    /// Whether a demotion of `key` is over. A browser's shows that its WebSockets bring the cookie.
+    pub(super) fn was_demoted(&self, key: Key, now: Instant) -> bool {
+        let demotion = self.books.get(&key).and_then(|book| book.demotion);
+        demotion.is_some_and(|demotion| demotion.until <= now)
     }
 
     /// A client goes on under another session: what is known of it stays known.

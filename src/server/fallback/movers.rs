@@ -46,28 +46,35 @@ pub(super) enum Way {
     Up,
 }
 
-/// See the module documentation.
-#[derive(Default)]
+/// See the module documentation. Each of its tables holds `max` entries; a full one is looked through
+/// for what is over, not more often than each [`TIDIED_EVERY`], and takes nothing more until then.
 pub(super) struct Movers {
+    max: usize,
     sessions: HashMap<BrowserId, (SessionId, Way)>,
     /// Handshakes that will get the short list, and until when.
     expected: HashMap<Origin, (u32, Instant)>,
+    /// When the two were looked through.
+    tidied: (Option<Instant>, Option<Instant>),
 }
 
 impl Movers {
-    /// Notes that `session` moves; false if another one of its browser does, as `is_moving` tells of
-    /// those that were noted, or if too many do.
+    pub(super) fn new(max: usize) -> Self {
+        let (sessions, expected) = (HashMap::new(), HashMap::new());
+        Self { max, sessions, expected, tidied: (None, None) }
+    }
+
+    /// Notes that a session of a browser moves; false if another one of it does, as `is_moving` tells
+    /// of those that were noted, or if too many do.
     pub(super) fn begin(
         &mut self,
-        browser: BrowserId,
-        session: SessionId,
-        way: Way,
+        (browser, session, way): (BrowserId, SessionId, Way),
+        now: Instant,
         is_moving: impl Fn(SessionId) -> bool,
     ) -> bool {
-        if self.sessions.len() >= MOVERS_MAX {
+        if self.sessions.len() >= self.max && may_tidy(&mut self.tidied.0, now) {
             self.sessions.retain(|_, (session, _)| is_moving(*session));
         }
-        let full = self.sessions.len() >= MOVERS_MAX;
+        let full = self.sessions.len() >= self.max;
         match self.sessions.entry(browser) {
             Entry::Occupied(entry) if is_moving(entry.get().0) => false,
             Entry::Occupied(mut entry) => {
@@ -93,10 +100,10 @@ impl Movers {
 
     /// The next handshake of `origin` may be of a client that was steered away.
     pub(super) fn announce(&mut self, origin: Origin, now: Instant) {
-        if self.expected.len() >= MOVERS_MAX {
+        if self.expected.len() >= self.max && may_tidy(&mut self.tidied.1, now) {
             self.expected.retain(|_, (_, until)| now < *until);
         }
-        if self.expected.len() < MOVERS_MAX || self.expected.contains_key(&origin) {
+        if self.expected.len() < self.max || self.expected.contains_key(&origin) {
             let (count, until) = self.expected.entry(origin).or_insert((0, now));
             (*count, *until) = (count.saturating_add(1), now + EXPECTED_FOR);
         }
@@ -115,8 +122,19 @@ impl Movers {
     }
 }
 
+/// Whether a full table may be looked through, which was done `last`.
+fn may_tidy(last: &mut Option<Instant>, now: Instant) -> bool {
+    let may = last.is_none_or(|last| now.saturating_duration_since(last) >= TIDIED_EVERY);
+    if may {
+        *last = Some(now);
+    }
+    may
+}
+
 /// Sessions that move at a time, and addresses that handshakes are expected from.
-const MOVERS_MAX: usize = 100_000;
+pub(super) const MOVERS_MAX: usize = 100_000;
+/// A look at 100,000 entries takes some 10 ms, in which nobody else is served.
+const TIDIED_EVERY: Duration = Duration::from_secs(1);
 /// How long a handshake is expected (protocol.md SF10).
 const EXPECTED_FOR: Duration = Duration::from_secs(10);
 

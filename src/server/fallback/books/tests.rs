@@ -166,3 +166,32 @@ fn sf13_a_browser_that_speaks_is_not_mute() {
     books.spoke(browser(2));
     assert_eq!(books.books.len(), 1, "who only speaks takes no room");
 }
+
+#[test]
+fn sf03_breaks_before_and_during_a_demotion_do_not_count_after_it() {
+    let (mut books, now) = (books(|config| config.demote_for = SECOND * 10), start());
+    let mut lose = |count, second| {
+        for _ in 0..count {
+            books.broken(session(1), Some(browser(1)), YOUNG, now + SECOND * second);
+        }
+        let own = books.books.get(&Key::Session(session(1))).unwrap();
+        assert_eq!(own.last_break, Some(now + SECOND * second));
+        let is_demoted = books.is_demoted(Key::Browser(browser(1)), now + SECOND * second);
+        (is_demoted, books.books.values().map(|book| book.breaks.len()).sum::<usize>())
+    };
+    assert_eq!(lose(3, 0), (true, 0));
+    assert_eq!(lose(99, 5), (true, 0), "the list is bounded");
+    assert_eq!(lose(1, 11), (false, 2), "one for the session and one for its browser");
+    assert_eq!(lose(1, 12), (false, 4));
+    assert_eq!(lose(1, 13), (true, 0));
+}
+
+#[test]
+fn sf12_a_demotion_that_is_over_is_remembered() {
+    let (mut books, now) = (books(|_| ()), start());
+    let key = Key::Browser(browser(1));
+    (0..3).for_each(|_| books.broken(session(1), Some(browser(1)), YOUNG, now));
+    assert!(!books.was_demoted(key, now + SECOND * 599));
+    assert!(books.was_demoted(key, now + SECOND * 600));
+    assert!(!books.was_demoted(Key::Session(session(1)), now + SECOND * 600));
+}

@@ -1,0 +1,25 @@
+//! What is decided without a connection.
+
+use super::*;
+
+#[test]
+fn sf13_nobody_waits_for_the_look_at_all_sessions_and_who_speaks_meanwhile_is_not_refused() {
+    let (fallback, now) = (Fallback::new(&Config::default()), clock::now());
+    let browser = BrowserId::from_bytes([1; BrowserId::LENGTH]);
+    let mute_twice = || {
+        let mut state = fallback.state.lock();
+        (0..2).for_each(|_| state.books.mute(browser, now));
+    };
+    mute_twice();
+    let begins = fallback.begins_to_refuse(browser, now, || {
+        fallback.state.try_lock().expect("nobody holds it").books.spoke(browser);
+        false
+    });
+    assert!(!begins);
+    mute_twice();
+    assert!(!fallback.begins_to_refuse(browser, now, || true), "it is in service");
+    assert!(!fallback.begins_to_refuse(browser, now, || panic!("it is not asked for again")));
+    mute_twice();
+    assert!(fallback.begins_to_refuse(browser, now, || false));
+    assert!(fallback.state.lock().books.is_refused(browser, now));
+}
