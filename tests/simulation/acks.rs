@@ -18,6 +18,11 @@ pub(crate) struct Acks {
 }
 
 impl Acks {
+    /// Goes on in the session that the client moves to, whose batches are numbered anew.
+    pub(crate) fn of_next_session(self) -> Self {
+        Self { acknowledged: self.acknowledged, ..Self::default() }
+    }
+
     /// A batch leaves; nothing in it may be acknowledged, and its number is the next one.
     pub(crate) fn sends(&mut self, number: u64, messages: Vec<Number>) {
         assert_eq!(number, self.sent + 1, "batches are numbered one by one");

@@ -19,6 +19,18 @@ impl World {
         self.check_bounds();
         self.check_counters();
         self.check_carriers();
+        self.check_subscriptions();
+    }
+
+    /// Subscriptions are kept until their client or its time gives them up, and counted.
+    fn check_subscriptions(&self) {
+        let mut sum = 0;
+        for (reader, life) in self.lives.iter().enumerate().filter(|(_, it)| it.ended.is_none()) {
+            let subscriptions = life.session.subscriptions();
+            assert_eq!(subscriptions, self.ledger.subscriptions(reader), "of session {reader}");
+            sum += subscriptions;
+        }
+        assert_eq!(self.broker.counters().subscriptions.value(), sum, "the count of subscriptions");
     }
 
     fn check_bounds(&self) {
@@ -61,8 +73,10 @@ impl World {
         let waiting: usize = self.lives.iter().map(waits).sum();
         let out: usize = self.tasks.iter().map(Task::frames).sum();
         assert_eq!(counters.queued.value(), gone + (waiting + out) as u64, "messages add up");
-        assert_eq!(counters.published.value(), self.ledger.next() as u64);
-        assert_eq!(counters.sessions_created.value(), self.lives.len() as u64);
+        let published = self.ledger.next() - self.ledger.direct;
+        assert_eq!(counters.published.value(), published as u64);
+        let created = self.lives.len() + self.moved.count();
+        assert_eq!(counters.sessions_created.value(), created as u64);
     }
 
     /// A carrier that waits does so for a reason: no wake-up was lost.
@@ -76,7 +90,7 @@ impl World {
             let Some(generation) = task.waits_as() else { continue };
             let life = &self.lives[task.reader];
             let session = &task.session;
-            let owner = life.is_owner(generation);
+            let owner = self.is_current(task) && life.is_owner(generation);
             assert_eq!(session.is_owner(generation), owner);
             assert!(owner || session.take(generation, Take::ALL).is_none(), "an old carrier takes");
             if task.bell.has_rung() {
@@ -86,7 +100,8 @@ impl World {
             let collected = !self.walks.is_empty();
             assert!(owner || collected, "a carrier sleeps on after its end");
             let (out, request) = busy[task.reader];
-            let held_off = request && !task.is_socket() && !session.is_deliver_only();
+            let held_off =
+                life.leaving || request && !task.is_socket() && !session.is_deliver_only();
             let waits = !session.is_due() || out || held_off || collected;
             assert!(waits, "a wake-up was lost: {} messages wait", session.queued());
         }
@@ -103,7 +118,13 @@ impl World {
         assert_eq!(self.ledger.on_the_way(), 0);
         for client in 0..self.clients.len() {
             let session = self.clients[client].session.clone();
-            if let Some((reader, session)) = session.filter(|(reader, _)| self.is_live(*reader)) {
+            let Some((reader, session)) = session.filter(|(reader, _)| self.is_live(*reader))
+            else {
+                continue;
+            };
+            if session.is_leaving() {
+                self.succeed(client);
+            } else {
                 self.open_poll(client, reader, &session);
             }
         }
@@ -115,6 +136,9 @@ impl World {
             self.connect_again();
             self.pass(100);
             self.check();
+        }
+        if self.may_be_parked() {
+            self.pass_claim_time();
         }
         let clients = self.clients.iter().filter_map(|client| client.session.as_ref());
         for (reader, session) in clients.filter(|(reader, _)| self.is_live(*reader)) {
@@ -139,6 +163,7 @@ impl World {
         assert_eq!((self.broker.sessions(), self.broker.channels()), (0, 0));
         assert_eq!(self.broker.queued_bytes(), 0, "frames outlive everybody");
         self.check_counters();
+        self.moved.assert_gone();
         for life in &self.lives {
             assert_eq!(Arc::strong_count(&life.session), 1, "somebody keeps an ended session");
         }

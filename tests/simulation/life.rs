@@ -17,6 +17,8 @@ pub(crate) struct Life {
     pub(crate) ended: Option<Cause>,
     /// The simulation itself asked for the end.
     pub(crate) condemned: bool,
+    /// Its client was told to shake hands anew.
+    pub(crate) leaving: bool,
     /// What its client acknowledges, if it does.
     pub(crate) acks: Option<Acks>,
     owner: Option<Generation>,
@@ -29,7 +31,8 @@ impl Life {
     pub(crate) const fn new(session: Arc<Session>, now: u64) -> Self {
         let deadline = now + GRACE_MS;
         let (ended, acks, owner) = (None, None, None);
-        Self { session, ended, condemned: false, acks, owner, held: false, deadline }
+        let (condemned, leaving, held) = (false, false, false);
+        Self { session, ended, condemned, leaving, acks, owner, held, deadline }
     }
 
     pub(crate) fn is_owner(&self, generation: Generation) -> bool {
@@ -42,10 +45,16 @@ impl Life {
         self.deadline = self.deadline.max(now + life);
     }
 
+    /// Nothing delivers any more, and nothing keeps it from expiring.
+    pub(crate) const fn leave(&mut self, now: u64) {
+        (self.leaving, self.owner, self.held) = (true, None, false);
+        self.deadline = now + MAX_INTERVAL_MS;
+    }
+
     /// A carrier takes over.
     pub(crate) const fn claim(&mut self, generation: Generation, held: bool, now: u64) {
         self.owner = Some(generation);
-        self.held = held;
+        self.held = held && !self.leaving;
         self.deadline = now + MAX_INTERVAL_MS;
     }
 

@@ -19,6 +19,9 @@ impl World {
                 let ms = self.random.pick(&[0, 1, 10, 100, 700]);
                 let ms = self.random_below_or_zero(ms);
                 self.pass(ms);
+                if self.may_be_parked() && self.random.once_in(100) {
+                    self.pass_claim_time();
+                }
             }
             20..45 => self.run_one(),
             45..60 => self.step_walk(),
@@ -49,7 +52,10 @@ impl World {
             self.clients[client].session = None;
             return;
         }
-        match self.random.below(32) {
+        if session.is_leaving() && self.random.once_in(3) {
+            return self.succeed(client);
+        }
+        match self.random.below(40) {
             0..3 => self.open_poll(client, reader, &session),
             3..8 => self.open_socket(client, reader, &session),
             8..10 => drop(self.connect_on_socket(client, reader)),
@@ -62,6 +68,9 @@ impl World {
             27 if self.random.once_in(3) => self.end(client, Cause::Client),
             28 if self.random.once_in(3) => self.end(client, Cause::Kicked),
             29 => self.clients[client].silent_until = self.now + self.random.below(9_000),
+            30..33 => self.steer(reader, &session),
+            33..35 => self.renew(client, reader),
+            35..38 => self.deliver(reader, &session),
             _ => self.touch(client),
         }
     }
@@ -108,7 +117,8 @@ impl World {
     /// Sends a connect over the client's newest socket; false if it has none.
     fn connect_on_socket(&mut self, client: usize, reader: usize) -> bool {
         let open = |task: &Task| {
-            task.is_socket() && task.client == client && task.reader == reader && !task.deserted
+            let own = task.client == client && task.reader == reader && self.is_current(task);
+            task.is_socket() && own && !task.deserted
         };
         let Some(index) = self.tasks.iter().rposition(open) else { return false };
         let session = Arc::clone(&self.tasks[index].session);
@@ -180,9 +190,10 @@ impl World {
                 continue;
             }
             let session = state.session.clone();
-            if let Some((reader, session)) = session
-                && !self.connect_on_socket(client, reader)
-            {
+            let Some((reader, session)) = session else { continue };
+            if session.is_leaving() {
+                self.succeed(client);
+            } else if !self.connect_on_socket(client, reader) {
                 self.open_poll(client, reader, &session);
             }
         }
@@ -190,7 +201,8 @@ impl World {
 
     /// A client whose connect is over sends the next one, unless a newer connection does that.
     fn connect_later(&mut self, task: &Task, generation: Generation, interval: u64) {
-        if !task.deserted && self.lives[task.reader].is_owner(generation) {
+        let owner = self.is_current(task) && self.lives[task.reader].is_owner(generation);
+        if !task.deserted && owner {
             let pause = if self.healthy { 0 } else { self.random.pick(&[0, 0, 500, 4_000]) };
             self.clients[task.client].connect_at = Some(self.now + interval + pause);
         }
@@ -252,9 +264,10 @@ impl World {
             return self.close(task, End::Cut);
         }
         let over = connect.is_some_and(|(until, _)| until <= self.now);
-        if over && self.lives[task.reader].acks.is_some() {
+        let life = &self.lives[task.reader];
+        if over && life.acks.is_some() && !life.leaving {
             // Every connect reply of an acknowledging session has a number, unless another carrier
-            // has taken over, as will be heard at once.
+            // has taken over, as will be heard at once, or the session is leaving.
             let (batch, number) = self.take(&task, owner, take);
             if number.is_some() {
                 return self.write(task, batch, number);
@@ -357,16 +370,22 @@ impl World {
         self.saw("numbered replies");
         let numbers = numbers(batch);
         let arrived = match end {
+            // Its client has given the connection up; all of it comes again.
+            _ if !self.is_current(task) => 0,
             End::Arrives => numbers.len(),
             End::Cut if task.is_socket() => self.random.index(numbers.len() + 1),
             End::Cut | End::Lost => 0,
         };
-        for message in numbers.into_iter().take(arrived) {
-            if self.ledger.arrived_unacknowledged(task.reader, message) {
+        for message in numbers.iter().take(arrived) {
+            if self.ledger.arrived_unacknowledged(task.reader, *message) {
                 self.saw("messages that came again");
             }
         }
-        if let Some(acks) = self.lives[task.reader].acks.as_mut().filter(|_| end == End::Arrives) {
+        if !self.is_current(task) {
+            numbers.into_iter().for_each(|it| self.ledger.settled_late(task.reader, it, false));
+        } else if let Some(acks) = &mut self.lives[task.reader].acks
+            && end == End::Arrives
+        {
             acks.arrived = number;
         }
     }
@@ -401,6 +420,12 @@ impl World {
                 self.ledger.arrived(task.reader, *number);
             } else {
                 self.ledger.lost_in_flight(task.reader, *number);
+            }
+        }
+        if !self.is_current(task) {
+            self.saw("batches settled after a move");
+            for (index, number) in numbers.iter().enumerate() {
+                self.ledger.settled_late(task.reader, *number, index >= written);
             }
         }
         if written == numbers.len() {

@@ -20,6 +20,7 @@ use crate::{
     acks::Acks,
     ledger::{Ledger, Number},
     life::{GRACE_MS, Life, MAX_INTERVAL_MS},
+    moves::Moved,
     random::Random,
     task::{Bell, Task},
 };
@@ -34,6 +35,8 @@ const LAZY_MS: u64 = 1_000;
 
 /// Channels that are published to; those below `/old` and `/new` may lose messages.
 const CHANNELS: [&str; 8] = ["/a", "/a/b", "/a/b/c", "/b", "/old/x", "/new/x", "/new/y", "/lazy"];
+/// What goes to one session alone, whatever it subscribed to.
+pub(crate) const SERVICE: &str = "/service/x";
 /// Names that are subscribed to.
 const NAMES: [&str; 12] = [
     "/a", "/a/b", "/a/*", "/a/**", "/a/b/*", "/b", "/*", "/**", "/old/x", "/new/*", "/none",
@@ -74,7 +77,9 @@ pub(crate) struct World {
     pub(crate) walks: Vec<Walk>,
     pub(crate) behind: Vec<Behind>,
     pub(crate) ledger: Ledger,
+    /// The session that each client of the ledger has, or had last.
     pub(crate) lives: Vec<Life>,
+    pub(crate) moved: Moved,
     /// No more faults: every write arrives, nobody vanishes.
     pub(crate) healthy: bool,
     /// Virtual milliseconds since the start.
@@ -82,7 +87,7 @@ pub(crate) struct World {
     epoch: Instant,
     ticked: u64,
     paused: u64,
-    readers: HashMap<SessionId, usize>,
+    pub(crate) readers: HashMap<SessionId, usize>,
     /// How often things happened that the broker does not count.
     pub(crate) seen: HashMap<&'static str, u64>,
 }
@@ -103,6 +108,7 @@ impl World {
             behind: Vec::new(),
             ledger: Ledger::default(),
             lives: Vec::new(),
+            moved: Moved::default(),
             healthy: false,
             now: 0,
             epoch,
@@ -166,7 +172,8 @@ impl World {
     /// Learns which sessions the broker has ended.
     pub(crate) fn note_ends(&mut self) {
         let now = self.broker_time();
-        for ended in self.broker.take_ended() {
+        self.note_unclaimed();
+        for ended in self.broker.take_ended().into_iter().filter(|end| end.cause != Cause::Moved) {
             let reader = self.readers[&ended.id];
             self.ledger.end(reader);
             self.lives[reader].end(ended.cause, now);
@@ -192,10 +199,7 @@ impl World {
 
     /// Opens a session and subscribes.
     pub(crate) fn handshake(&mut self, client: usize) {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.random.next().to_be_bytes());
-        bytes[8..].copy_from_slice(&self.random.next().to_be_bytes());
-        let id = SessionId::from_bytes(bytes);
+        let id = self.new_id();
         let Ok(session) = self.broker.handshake(id, None, self.instant()) else {
             self.clients[client].session = None;
             return;
@@ -215,6 +219,13 @@ impl World {
         }
     }
 
+    pub(crate) fn new_id(&mut self) -> SessionId {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.random.next().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.random.next().to_be_bytes());
+        SessionId::from_bytes(bytes)
+    }
+
     /// A message that only shows that the client lives.
     pub(crate) fn touch(&mut self, client: usize) {
         if let Some((reader, session)) = &self.clients[client].session {
@@ -226,12 +237,16 @@ impl World {
 
     pub(crate) fn subscribe(&mut self, client: usize) {
         let name = name(self.random.pick(&NAMES));
+        self.subscribe_to(client, &name);
+    }
+
+    pub(crate) fn subscribe_to(&mut self, client: usize, name: &ChannelName) {
         self.touch(client);
         if let Some((reader, session)) = &self.clients[client].session
-            && self.broker.subscribe(session, &name).is_ok()
+            && self.broker.subscribe(session, name).is_ok()
         {
             assert!(self.lives[*reader].ended.is_none(), "an ended session subscribed");
-            self.ledger.subscribe(*reader, &name);
+            self.ledger.subscribe(*reader, name);
         }
     }
 
@@ -248,8 +263,7 @@ impl World {
     pub(crate) fn publish(&mut self, client: Option<usize>) -> Option<Number> {
         let text = self.random.pick(&CHANNELS);
         let (channel, number) = (name(text), self.ledger.next());
-        let padding = "x".repeat(self.random.index(120));
-        let data = RawValue::from_string(format!("[{number},\"{padding}\"]")).expect("JSON");
+        let data = self.next_data();
         let publisher = client.and_then(|client| self.clients[client].session.clone());
         let session = publisher.as_ref().map(|(_, session)| &**session);
         let published =
@@ -270,6 +284,12 @@ impl World {
         Some(number)
     }
 
+    /// The data of the next message: its number, and something that takes room.
+    pub(crate) fn next_data(&mut self) -> Box<RawValue> {
+        let (number, padding) = (self.ledger.next(), "x".repeat(self.random.index(120)));
+        RawValue::from_string(format!("[{number},\"{padding}\"]")).expect("JSON")
+    }
+
     /// Says goodbye, or is sent away.
     pub(crate) fn end(&mut self, client: usize, cause: Cause) {
         let Some((reader, session)) = self.clients[client].session.take() else { return };
@@ -287,6 +307,9 @@ impl World {
         let (first, generation) = self.broker.connect(session, carrier, self.instant());
         let now = self.broker_time();
         self.lives[reader].claim(generation, true, now);
+        if first {
+            self.ledger.connects_first(reader);
+        }
         (first, generation)
     }
 
@@ -303,14 +326,18 @@ impl World {
         let pause = Duration::from_millis(interval);
         self.broker.left(&task.session, generation, pause, self.instant());
         let now = self.broker_time();
-        self.lives[task.reader].left(generation, interval, now);
+        if self.is_current(task) {
+            self.lives[task.reader].left(generation, interval, now);
+        }
     }
 
     /// A WebSocket is closed.
     pub(crate) fn detach(&mut self, task: &Task, generation: Generation) {
         self.broker.detach(&task.session, generation, self.instant());
         let now = self.broker_time();
-        self.lives[task.reader].left(generation, 0, now);
+        if self.is_current(task) {
+            self.lives[task.reader].left(generation, 0, now);
+        }
     }
 }
 
@@ -342,6 +369,6 @@ fn config(random: &mut Random) -> Config {
     config
 }
 
-fn name(text: &str) -> ChannelName {
+pub(crate) fn name(text: &str) -> ChannelName {
     ChannelName::parse(text, NameLimits { bytes: 255, segments: 16 }).expect("a channel name")
 }
