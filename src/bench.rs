@@ -15,7 +15,7 @@ mod contest;
 mod delft;
 mod error;
 mod floor;
-mod frame;
+pub(crate) mod frame;
 mod inflate;
 mod ledger;
 mod line;

@@ -5,7 +5,7 @@
 //! Source: docs/operations.md, section on the command line.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -16,6 +16,8 @@ use clap_complete::Shell;
 mod banner;
 mod bench;
 mod check;
+mod dial;
+mod doctor;
 mod key;
 mod load;
 mod local_keys;
@@ -25,6 +27,7 @@ mod reload;
 mod remote;
 mod serve;
 mod signals;
+mod socket;
 mod span;
 mod subscribe;
 mod supervisor;
@@ -78,6 +81,8 @@ enum Command {
     Drain(operate::Common),
     /// Have a broker read its configuration again, as SIGHUP does.
     Reload(operate::Common),
+    /// Examine the way to a Bayeux server, through its proxies, and say what to change.
+    Doctor(doctor::Options),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.
@@ -120,6 +125,18 @@ enum Failure {
     Denied(String),
 }
 
+impl Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(line)
+            | Self::Usage(line)
+            | Self::Unreachable(line)
+            | Self::Denied(line) => formatter.write_str(line),
+            Self::Configuration(lines) => formatter.write_str(&lines.join("; ")),
+        }
+    }
+}
+
 /// Runs the command that the arguments ask for.
 ///
 /// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration, 4 server unreachable, 5 denied.
@@ -149,6 +166,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Channel(options)) => operate::channel(&options),
         Some(Command::Drain(options)) => operate::drain(&options),
         Some(Command::Reload(options)) => operate::reload(&options),
+        Some(Command::Doctor(options)) => doctor::run(&options),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "bayeuxd", &mut script);

@@ -155,7 +155,7 @@ impl Drop for Process {
 
 /// The program of this build. It is brought up to date once, since cargo builds the program of
 /// another package only when all packages are tested.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
         .get_or_init(|| {

@@ -64,24 +64,38 @@ pub struct ReverseProxy {
 impl ReverseProxy {
     /// Starts a proxy before `upstream`.
     pub async fn start(kind: Kind, upstream: SocketAddr) -> Self {
-        Self::launch(kind, upstream, None).await
+        Self::launch(&kind.to_string(), upstream, None, &[]).await
+    }
+
+    /// Starts nginx with settings of its own: the text of a site, with LISTEN and UPSTREAM in place of
+    /// addresses and FOLDER in place of the folder in which `files` are.
+    pub async fn nginx(site: &str, files: &[(&str, &str)], upstream: SocketAddr) -> Self {
+        Self::launch("nginx-site", upstream, None, &[&[("site.in", site)], files].concat()).await
     }
 
     /// Starts a proxy that gives up on a response after a silence of `seconds`.
     pub async fn impatient(kind: Kind, upstream: SocketAddr, seconds: u8) -> Self {
-        Self::launch(kind, upstream, Some(seconds)).await
+        Self::launch(&kind.to_string(), upstream, Some(seconds), &[]).await
     }
 
-    async fn launch(kind: Kind, upstream: SocketAddr, seconds: Option<u8>) -> Self {
+    async fn launch(
+        kind: &str,
+        upstream: SocketAddr,
+        seconds: Option<u8>,
+        files: &[(&str, &str)],
+    ) -> Self {
         let mut said = String::new();
         for _ in 0..TRIES {
             let number = free_port();
             let folder = std::env::temp_dir().join(format!("bayeuxd-{kind}-{number}"));
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir(&folder).expect("create a folder for a proxy");
+            for (name, text) in files {
+                fs::write(folder.join(name), text).expect("write a file for a proxy");
+            }
             let mut command =
                 Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies/start"));
-            command.arg(kind.to_string()).arg(&folder);
+            command.arg(kind).arg(&folder);
             command.arg(number.to_string()).arg(upstream.port().to_string());
             command.args(seconds.map(|seconds| format!("{seconds}s")));
             let output = fs::File::create(folder.join("output")).expect("create a log");

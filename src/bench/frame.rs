@@ -5,15 +5,15 @@
 
 /// A frame as the server sent it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ServerFrame<'a> {
+pub(crate) struct ServerFrame<'a> {
     /// RFC 6455 11.8: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
-    pub(super) opcode: u8,
+    pub(crate) opcode: u8,
     /// Whether it is the last frame of its message.
-    pub(super) last: bool,
+    pub(crate) last: bool,
     /// Whether its message is compressed; told by the first frame (RFC 7692 6).
-    pub(super) compressed: bool,
+    pub(crate) compressed: bool,
     /// Its content.
-    pub(super) payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 /// Takes the frame at the start of `bytes`: it and its length, or `None` while it is incomplete.
@@ -22,7 +22,7 @@ pub(super) struct ServerFrame<'a> {
 ///
 /// A masked frame, a reserved bit that no `deflate` allows, or a length over [`FRAME_BYTES_MAX`]: the
 /// server is at fault.
-pub(super) fn next(
+pub(crate) fn next(
     bytes: &[u8],
     deflate: bool,
 ) -> Result<Option<(ServerFrame<'_>, usize)>, &'static str> {
@@ -60,6 +60,11 @@ pub(super) fn next(
 /// Appends `payload` as one masked frame. The key need not be random here: it protects proxies
 /// from pages, and a load tool is no page (RFC 6455 10.3).
 pub(super) fn write(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
+    write_masked(opcode, payload, MASK, out);
+}
+
+/// Appends `payload` as one frame that is masked with `mask`.
+pub(crate) fn write_masked(opcode: u8, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
     out.push(0x80 | opcode);
     match payload.len() {
         short @ 0..=125 => out.push(0x80 | u8::try_from(short).unwrap_or_default()),
@@ -74,21 +79,21 @@ pub(super) fn write(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
             }
         },
     }
-    out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
+    out.extend_from_slice(&mask);
+    out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
 /// Opcode of a text message.
-pub(super) const TEXT: u8 = 1;
+pub(crate) const TEXT: u8 = 1;
 /// Opcode of a close.
-pub(super) const CLOSE: u8 = 8;
+pub(crate) const CLOSE: u8 = 8;
 /// Opcode of a ping.
-pub(super) const PING: u8 = 9;
+pub(crate) const PING: u8 = 9;
 /// Opcode of a pong.
-pub(super) const PONG: u8 = 10;
+pub(crate) const PONG: u8 = 10;
 
 /// Bounds what a broken server can make the tool collect.
-pub(super) const FRAME_BYTES_MAX: usize = 16 << 20;
+pub(crate) const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Not zero, so that the server does its work.
 const MASK: [u8; 4] = [0x5a, 0x17, 0xc3, 0x88];
 

@@ -1,6 +1,6 @@
 //! Requests to a broker that runs, for the commands that ask it something.
 //!
-//! Plain HTTP/1.1, one connection a request. The key comes from `--key-file`, from `BAYEUXD_KEY`, or
+//! HTTP/1.1, with TLS for `https://`, one connection a request. The key comes from `--key-file`, from `BAYEUXD_KEY`, or
 //! from the file in which a broker of the same user keeps the one that it made.
 //! Source: operations.md 3, 6.
 
@@ -22,9 +22,9 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::TcpStream, runtime::Builder, time::timeout};
+use tokio::{runtime::Builder, time::timeout};
 
-use super::{Failure, span};
+use super::{Failure, dial, span};
 
 /// Where clients connect, for `pub` and `sub`.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ pub(super) struct AdminServer {
 
 /// How long to wait for a broker.
 #[derive(Debug, Args)]
-struct Patience {
+pub(super) struct Patience {
     /// Longest wait for an answer.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span::parse)]
     timeout: Duration,
@@ -65,12 +65,20 @@ struct Patience {
 pub(super) struct Remote {
     host: String,
     port: u16,
+    tls: bool,
     authority: HeaderValue,
     authorization: Option<HeaderValue>,
     /// The flag by which another broker is named, for error texts.
     flag: &'static str,
     /// Longest wait for an answer.
     timeout: Duration,
+}
+
+impl Patience {
+    /// Longest wait for an answer.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
 }
 
 impl MainServer {
@@ -102,19 +110,29 @@ impl AdminServer {
 }
 
 impl Remote {
-    fn new(
+    /// A server by its address. `flag` is what error texts call it.
+    ///
+    /// # Errors
+    ///
+    /// A URL or key that cannot be used.
+    pub(super) fn new(
         url: &str,
         key: Option<&bayeuxd::auth::Secret>,
         flag: &'static str,
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let bad = || {
-            let reason = "expected http://HOST:PORT (TLS is the proxy's part)";
+            let reason = "expected http://HOST:PORT or https://HOST:PORT";
             Failure::Usage(format!("{flag} {url}: {reason}"))
         };
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let authority = uri.authority().ok_or_else(bad)?;
-        if uri.scheme_str() != Some("http") || authority.as_str().contains('@') {
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(bad()),
+        };
+        if authority.as_str().contains('@') {
             return Err(bad());
         }
         let bearer = |key: &bayeuxd::auth::Secret| {
@@ -123,12 +141,24 @@ impl Remote {
         };
         Ok(Self {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            tls,
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| bad())?,
             authorization: key.map(bearer).transpose()?,
             flag,
             timeout,
         })
+    }
+
+    /// Name or address, port, and whether with TLS.
+    pub(super) fn place(&self) -> (&str, u16, bool) {
+        (&self.host, self.port, self.tls)
+    }
+
+    /// Whether pages of this origin come from this very address.
+    pub(super) fn is_origin(&self, origin: &str) -> bool {
+        let scheme = if self.tls { "https" } else { "http" };
+        origin.split_once("://") == Some((scheme, self.authority.to_str().unwrap_or_default()))
     }
 
     /// The same broker, whose answers may take so much longer.
@@ -148,27 +178,31 @@ impl Remote {
         body: String,
         headers: &[(&'static str, &str)],
     ) -> Result<Response<Incoming>, Failure> {
-        let unreachable = |what: &str, error: &dyn std::fmt::Display| {
+        let unreachable = |error: &dyn std::fmt::Display| {
             let (at, flag) = (format!("{}:{}", self.host, self.port), self.flag);
             Failure::Unreachable(format!(
-                "{at} {what}: {error}; is the broker running, and there? ({flag})"
+                "{at} {error}; is the broker running, and there? ({flag})"
             ))
         };
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(CONNECT_TIMEOUT.min(self.timeout), connecting)
+        let limit = CONNECT_TIMEOUT.min(self.timeout);
+        // Boxed for its size, which is that of a TLS handshake.
+        let connecting = Box::pin(dial::connect(&self.host, self.port, self.tls));
+        let stream = timeout(limit, connecting)
             .await
-            .map_err(|error| unreachable("does not answer", &error))?
-            .map_err(|error| unreachable("cannot be reached", &error))?;
+            .map_err(|_| unreachable(&"does not answer"))?
+            .map_err(|error| unreachable(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| unreachable("speaks no HTTP", &error))?;
-        tokio::spawn(connection);
+            .map_err(|error| unreachable(&format_args!("speaks no HTTP: {error}")))?;
+        tokio::spawn(connection.with_upgrades());
         let mut request = Request::builder()
             .method(method)
             .uri(target)
             .header(HOST, &self.authority)
-            .header(USER_AGENT, concat!("bayeuxd/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json");
+            .header(USER_AGENT, concat!("bayeuxd/", env!("CARGO_PKG_VERSION")));
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
         for &(name, value) in headers {
             request = request.header(name, value);
         }
@@ -181,7 +215,7 @@ impl Remote {
         timeout(self.timeout, sender.send_request(request))
             .await
             .map_err(|_| self.silent())?
-            .map_err(|error| unreachable("broke off", &error))
+            .map_err(|error| unreachable(&format_args!("broke off: {error}")))
     }
 
     /// There is somebody, but no answer.
@@ -333,10 +367,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_names_host_and_port_only_by_http() {
+    fn a_url_names_host_and_port() {
         let remote = Remote::new("http://[::1]:8081/x", None, "--url", CONNECT_TIMEOUT).unwrap();
         assert_eq!((remote.host.as_str(), remote.port), ("::1", 8081));
-        for url in ["https://a", "a:80", "http://u:p@a", "http://", ""] {
+        let remote = Remote::new("https://a", None, "--url", CONNECT_TIMEOUT).unwrap();
+        assert_eq!((remote.host.as_str(), remote.port), ("a", 443));
+        for url in ["ftp://a", "a:80", "http://u:p@a", "http://", ""] {
             assert!(
                 matches!(Remote::new(url, None, "--url", CONNECT_TIMEOUT), Err(Failure::Usage(_))),
                 "{url}"

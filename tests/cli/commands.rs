@@ -97,7 +97,7 @@ fn mistakes_say_what_to_do_and_have_their_exit_code() {
     };
     refused(&["pub", "/a", "hello"], 2, "'\"hello\"'");
     refused(&["pub", "/meta/x", "1"], 1, "are not for messages");
-    refused(&["pub", "/a", "1", "--url", "https://a"], 2, "expected http://HOST:PORT");
+    refused(&["pub", "/a", "1", "--url", "ftp://a"], 2, "expected http://HOST:PORT");
     refused(&["pub", "/a", "1", "--url", "http://127.0.0.1:1"], 4, "is the broker running");
     refused(&["sub", "/meta/x"], 5, "/meta/subscribe is refused: 403:");
     refused(&["session", "000000000000"], 1, "there is no session of this name");

@@ -4,6 +4,7 @@
 //! Source: reliability.md rows T10 and F2; RFC 9110 7.6, RFC 9112 9.
 
 mod connections;
+mod doctor;
 mod documentation;
 mod headers;
 mod smuggling;
