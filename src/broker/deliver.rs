@@ -32,20 +32,37 @@ pub enum Progress {
     Done,
 }
 
-/// Connections to wake, collected so that a burst wakes each once and no waker fires under a lock.
+/// Connections to wake, collected so that a burst wakes each once and no waker fires under a lock; and
+/// how much was done meanwhile.
 #[derive(Debug, Default)]
-pub struct Wakes(Vec<Waker>);
+pub struct Wakes {
+    wakers: Vec<Waker>,
+    pushes: usize,
+}
 
 impl Wakes {
     pub(super) fn extend(&mut self, waker: Option<Waker>) {
-        self.0.extend(waker);
+        self.wakers.extend(waker);
     }
 
     /// Wakes everybody collected so far.
     pub fn fire(&mut self) {
-        for waker in self.0.drain(..) {
+        for waker in self.wakers.drain(..) {
             waker.wake();
         }
+    }
+
+    /// Whether it is time to let others run: since the last [`Self::rest`] the messages of a batch, each
+    /// small enough to go without a pause, have together made the pushes of a step.
+    #[must_use]
+    pub const fn is_tired(&self) -> bool {
+        self.pushes >= STEP_PUSHES
+    }
+
+    /// Wakes everybody and begins to count anew. The caller yields.
+    pub fn rest(&mut self) {
+        self.fire();
+        self.pushes = 0;
     }
 }
 
@@ -99,20 +116,22 @@ impl Delivery {
             self.done = true;
             return Progress::Done;
         }
-        let mut budget = pushes.max(1);
+        let pushes = pushes.max(1);
+        let mut budget = pushes;
         // Counted once a step: writers count on the same line of memory what they deliver.
         let mut queued = 0;
         while budget > 0
-            && let Some(session) = self.next_session()
+            && let Some(session) = self.next_session(&mut budget)
         {
             queued += self.push(&session, wakes);
             budget = budget.saturating_sub(self.run.len());
         }
+        wakes.pushes += pushes - budget;
         self.broker.counters.queued.add(queued);
         if budget == 0 {
             return Progress::More;
         }
-        let (end, more) = self.topic.delivered(self.run.len(), &mut wakes.0);
+        let (end, more) = self.topic.delivered(self.run.len(), &mut wakes.wakers);
         self.run.clear();
         // With nothing pending, `begin_run` looks once more under the lock and lays the baton down.
         if !more && !self.begin_run() {
@@ -141,9 +160,10 @@ impl Delivery {
         true
     }
 
-    /// The next subscriber that this run has not met yet.
-    fn next_session(&mut self) -> Option<Arc<Session>> {
-        loop {
+    /// The next subscriber that this run has not met yet, if one turns up within `budget`: whoever was met
+    /// costs a look.
+    fn next_session(&mut self, budget: &mut usize) -> Option<Arc<Session>> {
+        while *budget > 0 {
             let list = self.lists.get(self.list)?;
             let Some(session) = list.get(self.index) else {
                 self.list += 1;
@@ -160,7 +180,9 @@ impl Delivery {
             if new {
                 return Some(Arc::clone(session));
             }
+            *budget -= 1;
         }
+        None
     }
 
     /// Puts the run into one mailbox; says how many messages went in.
@@ -179,7 +201,7 @@ impl Delivery {
                 counters.dropped(pushed.dropped);
                 self.broker.tell_queue(session, policy);
             }
-            wakes.0.extend(pushed.waker);
+            wakes.extend(pushed.waker);
             queued += usize::from(pushed.entered);
             if let Some(at) = pushed.ask_at {
                 self.broker.lazy.insert(at, session.latest().id());
@@ -191,7 +213,7 @@ impl Delivery {
                 return queued;
             }
         }
-        if wakes.0.len() >= WAKES_MAX {
+        if wakes.wakers.len() >= WAKES_MAX {
             wakes.fire();
         }
         queued

@@ -61,6 +61,11 @@ pub(in crate::server) async fn carry(app: &App, published: Published, wakes: &mu
     match published {
         Published::Walk(mut delivery) => loop {
             match delivery.step(wakes) {
+                // A batch of small walks is as long as a large one.
+                Progress::Done if wakes.is_tired() => {
+                    wakes.rest();
+                    return yield_now().await;
+                }
                 Progress::Done => return,
                 // The rest belongs to other publishers: this one need not wait for it.
                 Progress::Others => {
@@ -68,7 +73,7 @@ pub(in crate::server) async fn carry(app: &App, published: Published, wakes: &mu
                     return;
                 }
                 Progress::More => {
-                    wakes.fire();
+                    wakes.rest();
                     yield_now().await;
                 }
             }
@@ -92,9 +97,12 @@ fn with_timestamp<'a>(
 async fn finish(mut delivery: Delivery) {
     let mut wakes = Wakes::default();
     while delivery.step(&mut wakes) != Progress::Done {
-        wakes.fire();
+        wakes.rest();
         yield_now().await;
     }
 }
 
 const TIMESTAMP: &str = "timestamp";
+
+#[cfg(test)]
+mod tests;
