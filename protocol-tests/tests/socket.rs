@@ -19,7 +19,7 @@ use protocol_tests::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::mpsc,
     time::timeout,
 };
@@ -50,8 +50,21 @@ impl Raw {
         Self { stream: BufReader::new(stream), end, client_id: String::new() }
     }
 
+    /// A client that reads slowly: little is under way to it.
+    async fn narrow(broker: &Broker, end: u8) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(64 << 10).expect("a small buffer");
+        let address = broker.socket.expect("a raw listener");
+        let stream = soon("TCP connection", socket.connect(address)).await.expect("connect");
+        Self { stream: BufReader::new(stream), end, client_id: String::new() }.shake_hands().await
+    }
+
     async fn connected(broker: &Broker, end: u8) -> Self {
-        let mut raw = Self::open(broker, end).await;
+        Self::open(broker, end).await.shake_hands().await
+    }
+
+    async fn shake_hands(self) -> Self {
+        let mut raw = self;
         let reply = raw.one(handshake()).await;
         raw.client_id = reply["clientId"].as_str().expect("a clientId").to_owned();
         assert_eq!(raw.one(connect_now("2")).await["successful"], true);
@@ -165,6 +178,26 @@ async fn p151_deliveries_need_no_connect_and_the_connect_is_held() {
             assert_eq!(messages, [delivery("/a", n)]);
         }
     }
+}
+
+#[tokio::test]
+async fn p151_a_slow_reader_is_heard_before_the_last_of_its_queue() {
+    const MESSAGES: usize = 300;
+    const BYTES: usize = 60_000;
+    let broker = broker_with(|config| config.session.queue.max_bytes = 1 << 30).await;
+    let mut raw = Raw::narrow(&broker, b'\n').await;
+    assert_eq!(raw.one(subscribe("s", "/a")).await["successful"], true);
+    let mut watcher = Socket::subscribed(broker.address, "/b").await;
+    let mut publisher = Polling::connected(broker.address).await;
+    let data = "x".repeat(BYTES);
+    for _ in 0..MESSAGES {
+        publisher.publish("/a", data.as_str()).await;
+    }
+    raw.send(publish("p", "/b", 1)).await;
+    // Both kernels hold some megabytes; the rest is still in the broker.
+    let mut half = vec![0; MESSAGES * BYTES / 2];
+    soon("half of it", raw.stream.read_exact(&mut half)).await.expect("read");
+    assert_eq!(watcher.recv().await, [delivery("/b", 1)]);
 }
 
 #[tokio::test]

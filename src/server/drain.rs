@@ -127,10 +127,12 @@ impl Drain {
     async fn turn(&self) -> Duration {
         let plan = self.plan.get().copied().unwrap_or_else(|| Plan::new(0));
         select! {
-            () = sleep(jitter(plan.closing)) => {}
+            () = sleep(jitter(plan.closing)) => {
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
+            // Too late for words.
             () = self.ended() => {}
         }
-        self.told.fetch_add(1, Ordering::Relaxed);
         jitter(plan.returning)
     }
 

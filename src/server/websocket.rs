@@ -53,6 +53,10 @@ pub(super) mod upgrade;
 /// (protocol.md 81).
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How long the reply to a connect waits for a slow reader to take what goes before it; the rest then comes
+/// with the next one, or not at all if the server stops.
+const BACKLOG_TIME: Duration = Duration::from_secs(2);
+
 /// The reason with which cometd.js closes when it has missed a reply.
 const TIMED_OUT: &str = "Message Timeout";
 
@@ -142,10 +146,13 @@ impl Connection {
         let app = Arc::clone(&self.app);
         let mut drain = pin!(app.drain.sends_away());
         let mut timer = pin!(sleep_until(self.next_deadline().into()));
+        let mut was_stuck = false;
         loop {
-            let wake = poll_fn(|cx| self.poll_wake(cx, timer.as_mut(), drain.as_mut())).await;
+            let wake =
+                poll_fn(|cx| self.poll_wake(cx, timer.as_mut(), drain.as_mut(), was_stuck)).await;
+            was_stuck = matches!(wake, Wake::Stuck(..));
             let handled = match wake {
-                Wake::Stuck(batch, offset) => Box::pin(self.write(batch, offset)).await,
+                Wake::Stuck(batch, offset) => Box::pin(self.write_stuck(batch, offset)).await,
                 Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
                 Wake::Heard(event) => Box::pin(self.heard(event)).await,
                 Wake::Lost => return End::Lost,
@@ -166,13 +173,17 @@ impl Connection {
     }
 
     /// Writes deliveries without leaving the poll, as long as there is nothing else to do.
+    ///
+    /// After a batch that was stuck everything else comes first: to a slow reader each is stuck, and it is
+    /// to be heard before the last of its queue.
     fn poll_wake(
         &mut self,
         cx: &mut Context<'_>,
         timer: Pin<&mut Sleep>,
         drain: Pin<&mut impl Future<Output = Duration>>,
+        was_stuck: bool,
     ) -> Poll<Wake> {
-        if let Poll::Ready(wake) = self.poll_deliver(cx) {
+        if !was_stuck && let Poll::Ready(wake) = self.poll_deliver(cx) {
             return Poll::Ready(wake);
         }
         if let Poll::Ready(event) = self.socket.poll_recv(cx) {
@@ -181,7 +192,10 @@ impl Connection {
         if timer.poll(cx).is_ready() {
             return Poll::Ready(Wake::Timer);
         }
-        drain.poll(cx).map(Wake::Drain)
+        if let Poll::Ready(pause) = drain.poll(cx) {
+            return Poll::Ready(Wake::Drain(pause));
+        }
+        if was_stuck { self.poll_deliver(cx) } else { Poll::Pending }
     }
 
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {
@@ -226,8 +240,9 @@ impl Connection {
     }
 
     async fn drain(&mut self, pause: Duration) -> End {
-        // Best effort: whoever cannot be told finds out when the socket closes.
-        if self.deliver_backlog().await.is_ok() {
+        // Best effort: whoever cannot be told finds out when the socket closes. A slow reader is rather
+        // told than sent all of its queue.
+        if self.deliver_backlog(BACKLOG_TIME).await.is_ok() {
             let _: Result<(), End> = self.answer_connect(Release::Drain(pause)).await;
         }
         End::Close(close::GOING_AWAY, "server is stopping")

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Connection, End, LINGER};
+use super::{BACKLOG_TIME, Connection, End, LINGER};
 use crate::{
     broker::{Carrier, Cause, Generation, Ready, Session},
     server::{
@@ -162,21 +162,14 @@ impl Connection {
             }
             // Of a deliver-only session messages release the connect.
             Ready::Messages => {
-                self.deliver_backlog().await?;
+                self.deliver_backlog(BACKLOG_TIME).await?;
                 self.answer_connect(Release::Due).await
             }
             Ready::Superseded => {
-                self.connect = None;
-                match &self.binding {
-                    Binding::Leaving { .. } => {
-                        return Err(End::Close(close::NORMAL, "goes on by polling"));
-                    }
-                    Binding::Carrier { session, .. } => {
-                        let leave = Leave::later(&self.app);
-                        self.binding = Binding::Former { session: Arc::clone(session), leave };
-                    }
-                    Binding::Nobody(_) | Binding::Former { .. } => {}
+                if let Binding::Leaving { .. } = self.binding {
+                    return Err(End::Close(close::NORMAL, "goes on by polling"));
                 }
+                self.hand_over();
                 Ok(())
             }
             Ready::Ended(Cause::Slow | Cause::Limit) => {
@@ -195,6 +188,15 @@ impl Connection {
                 self.let_go(LINGER, close::NORMAL);
                 Ok(())
             }
+        }
+    }
+
+    /// Leaves deliveries to the carrier that has taken over.
+    pub(super) fn hand_over(&mut self) {
+        self.connect = None;
+        if let Binding::Carrier { session, .. } = &self.binding {
+            let leave = Leave::later(&self.app);
+            self.binding = Binding::Former { session: Arc::clone(session), leave };
         }
     }
 

@@ -2,14 +2,17 @@
 //!
 //! One batch is out at a time; what of it was not written returns to the queue (protocol.md 56).
 
-use std::task::{Context, Poll, ready};
+use std::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use tokio::select;
+use tokio::{select, task::coop::consume_budget};
 
 use super::{Connection, End, Wake, binding::Binding, io::SendError};
 use crate::{
     broker::{Batch, Take},
-    server::{connect::Release, report},
+    server::{clock, connect::Release, report},
 };
 
 impl Connection {
@@ -56,21 +59,36 @@ impl Connection {
         self.write(batch, 0).await.map(|()| count)
     }
 
+    /// Writes the rest of a batch that the socket did not take at once, and lets other tasks run if it is
+    /// their turn: a reader that is just fast enough would keep this one from waiting for anything.
+    pub(super) async fn write_stuck(&mut self, batch: Batch, offset: usize) -> Result<(), End> {
+        self.write(batch, offset).await?;
+        consume_budget().await;
+        Ok(())
+    }
+
     /// Writes a batch, of whose first unwritten frame `offset` bytes have gone out.
-    pub(super) async fn write(&mut self, mut batch: Batch, offset: usize) -> Result<(), End> {
+    async fn write(&mut self, mut batch: Batch, offset: usize) -> Result<(), End> {
         let (frames, written) = batch.progress();
         let sent = select! {
             biased;
-            sent = self.socket.send_frames(frames, written, offset) => sent,
-            () = self.binding.taken_over() => return Err(End::Lost),
+            sent = self.socket.send_frames(frames, written, offset) => Some(sent),
+            () = self.binding.taken_over() => None,
+        };
+        let Some(sent) = sent else {
+            // The client goes on elsewhere, so this is no break of its connection.
+            self.hand_over();
+            return Err(End::GivenUp);
         };
         sent.map_err(|error| self.lost(&error))
     }
 
-    /// Writes what waits now, ahead of the replies that follow (protocol.md 9, 63).
-    pub(super) async fn deliver_backlog(&mut self) -> Result<(), End> {
+    /// Writes what waits now, ahead of the replies that follow (protocol.md 9, 63); begins no batch after
+    /// so much time.
+    pub(super) async fn deliver_backlog(&mut self, time_max: Duration) -> Result<(), End> {
         let mut left = self.binding.session().map_or(0, |session| session.backlog());
-        while left > 0 {
+        let begun = clock::now();
+        while left > 0 && clock::now().saturating_duration_since(begun) < time_max {
             match self.deliver_some().await? {
                 0 => break,
                 count => left = left.saturating_sub(count),

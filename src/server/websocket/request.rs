@@ -2,7 +2,7 @@
 //!
 //! Source: protocol.md 9, 27, 42, 63, 81, 102-104.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Connection, End, LINGER};
 use crate::{
@@ -64,7 +64,8 @@ impl Connection {
             self.answer_connect(Release::Ended(Cause::Client)).await?;
         }
         if answered || !self.binding.is_deliver_only() {
-            self.deliver_backlog().await?;
+            // All of it: an echo comes before the reply to its publish (63).
+            self.deliver_backlog(Duration::MAX).await?;
         }
         if opened {
             // A client counts what follows its handshake reply (27).

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{select, time::Sleep};
 
-use super::{Connection, End, binding::Leave};
+use super::{BACKLOG_TIME, Connection, End, binding::Leave};
 use crate::{
     broker::Ready,
     server::{app::App, clock, connect::Release, report},
@@ -42,7 +42,7 @@ impl Connection {
         let now = clock::now();
         if self.connect.as_ref().is_some_and(|(_, due)| *due <= now) {
             if self.binding.is_deliver_only() {
-                self.deliver_backlog().await?;
+                self.deliver_backlog(BACKLOG_TIME).await?;
             }
             if let Some((connect, _)) = &self.connect {
                 report::timed_out(&self.app, connect.session());
