@@ -11,6 +11,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -60,6 +61,16 @@ pub(super) struct Http {
 }
 
 impl Http {
+    /// How long the connection may lie idle. There are few for operators, and whoever has no key must not
+    /// sit on all of them.
+    fn idle_max(&self) -> Duration {
+        let keep_alive = self.app.config.limits.keep_alive;
+        match self.listener {
+            Listener::Main { .. } => keep_alive,
+            Listener::Admin { .. } => keep_alive.min(ADMIN_IDLE_MAX),
+        }
+    }
+
     /// Keeps the head clock at this request for as long as the answer lives.
     pub(super) fn answering(&self) -> Answering {
         Answering(Arc::clone(&self.heads))
@@ -135,7 +146,7 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
         .timer(TokioTimer::new())
         // Runs between requests too, so it is the keep-alive time; heads that have begun are timed
         // by `Timed`.
-        .header_read_timeout(limits.keep_alive)
+        .header_read_timeout(http.idle_max())
         .max_headers(limits.header_count)
         .max_buf_size((limits.header_bytes + limits.uri_bytes).max(HYPER_BUFFER_MIN))
         .serve_connection(TokioIo::new(stream), service)
@@ -268,5 +279,7 @@ async fn operators(
     admin::respond(method, path, request.headers(), readiness, loopback_only).map(Body::from)
 }
 
+/// Longer than the console waits between its questions.
+const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
 /// hyper refuses a smaller buffer.
 const HYPER_BUFFER_MIN: usize = 8 << 10;

@@ -99,6 +99,21 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn nobody_sits_on_the_places_of_operators() {
+    let broker = broker_with(|_| {}).await;
+    let mut idle = Vec::new();
+    for _ in 0..64 {
+        idle.push(Connection::open(broker.admin).await);
+    }
+    assert_eq!(request(broker.admin, &Request::get("/healthz")).await.status, 503, "all are taken");
+    for connection in &mut idle {
+        // The default of limits.keep_alive is 75 s.
+        assert!(connection.ended_within(Duration::from_secs(20)).await, "an idle one is closed");
+    }
+    assert_eq!(request(broker.admin, &Request::get("/healthz")).await.status, 200);
+}
+
+#[tokio::test]
 async fn other_paths_and_methods_are_told() {
     let broker = broker().await;
     for path in ["", "/", "/session", "/sessions/", "/sessions/1/2", "/channels/", "/openapi"] {
