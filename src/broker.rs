@@ -18,6 +18,7 @@ mod batch;
 mod browser;
 mod census;
 mod deliver;
+mod deliveries;
 mod direct;
 mod expiry;
 mod holds;
@@ -54,6 +55,7 @@ pub use self::{
     browser::BrowserId,
     census::ChannelOverview,
     deliver::{Delivery, Progress, Wakes},
+    deliveries::Deliveries,
     expiry::TICK,
     holds::HoldSlot,
     lazy::LAZY_TICK,
@@ -204,7 +206,8 @@ impl Broker {
         now: Instant,
     ) -> Generation {
         let life = self.clock.after(now, self.settings.max_interval);
-        let generation = session.claim(carrier, held, life);
+        let at = (self.clock.micros(now) / 1_000) as u32;
+        let generation = session.claim(carrier, held, life, at);
         if !held {
             self.schedule(session, life);
         }
@@ -269,6 +272,7 @@ impl Broker {
         let Some(subscriptions) = session.end() else { return false };
         self.sessions.remove(&session.id());
         self.roster.remove(session);
+        session.uncount();
         for Subscription { name, topic, key } in &subscriptions {
             if topic.remove(*key) {
                 self.sweep.list(name.clone());
@@ -324,6 +328,17 @@ impl Broker {
     #[must_use]
     pub const fn events(&self) -> &Arc<Events> {
         &self.events
+    }
+
+    /// Has the latency of deliveries measured, by a clock that the broker does not have.
+    pub fn measure_latency(&self, now: fn() -> Instant) {
+        self.counters.delivered.measure(now, self.clock.epoch());
+    }
+
+    /// `limits.queued_bytes`.
+    #[must_use]
+    pub const fn queued_bytes_max(&self) -> usize {
+        self.settings.queued_bytes_max
     }
 
     /// Counters since the start, for logs and tests.

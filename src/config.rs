@@ -64,6 +64,8 @@ pub struct Config {
     pub monitor: Monitor,
     /// The operators' listener.
     pub admin: Admin,
+    /// Who may read metrics.
+    pub metrics: Metrics,
     /// What is logged.
     pub log: Log,
 }
@@ -389,6 +391,24 @@ pub struct Admin {
     pub key_file: Option<PathBuf>,
     /// Whether it serves the console.
     pub console: bool,
+}
+
+/// `[metrics]`: who may read `/metrics` of the operators' listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metrics {
+    /// When no key is needed.
+    pub open: OpenMetrics,
+}
+
+/// When `/metrics` needs no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMetrics {
+    /// While the listener is on loopback.
+    Loopback,
+    /// In any case.
+    Always,
+    /// It always needs one.
+    Never,
 }
 
 /// `[log]`: what is logged.

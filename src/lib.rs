@@ -18,8 +18,11 @@ pub mod bayeux;
 pub mod broker;
 pub mod config;
 pub mod events;
+pub mod metrics;
 pub mod server;
 pub mod telemetry;
 pub mod ws;
+
+mod words;
 
 pub use self::{broker::Broker, config::Config, server::Server};

@@ -20,6 +20,7 @@ mod http;
 mod lean;
 mod link;
 mod local;
+mod metrics;
 mod park;
 mod polling;
 mod publish;
@@ -83,7 +84,7 @@ use self::{
 use crate::{
     auth::{BadKey, Keyring},
     broker::{Broker, LAZY_TICK, TICK},
-    config::{ApiKey, Config, Machine, UNLIMITED},
+    config::{ApiKey, Config, Machine},
     events::{NodeEvent, PULSE},
 };
 
@@ -184,6 +185,7 @@ impl Server {
         let written = config.clone();
         let config = config.effective(&Machine::read());
         let broker = Broker::telling_time(&config, clock::now(), clock::time_of_day);
+        broker.measure_latency(clock::now);
         let app = Arc::new(App::new(config, broker, loopback_only)?);
         app.admin.tell_auto(&written, &app.config);
         let files = None;
@@ -270,8 +272,9 @@ impl Server {
     ) -> Drained {
         let Self { app, main, addresses, admin, socket, files, .. } = self;
         let end = (app.drain.end_guard(), Forget(Arc::clone(&app)));
-        // Both of `limits` that may be "auto" are numbers by now.
-        let connections = Connections::new(app.config.limits.connections.unwrap_or(UNLIMITED));
+        // Before anybody can listen, or a feed would sometimes begin with it.
+        report::node(&app, NodeEvent::Start);
+        let connections = app.connections.clone();
         let mut service = JoinSet::new();
         let mut accepting = JoinSet::new();
         let files = files.map(Arc::new);
@@ -298,7 +301,6 @@ impl Server {
         }
         service.spawn(tick(Arc::clone(&app)));
         service.spawn(pulse(Arc::clone(&app)));
-        report::node(&app, NodeEvent::Start);
         if app.broker.has_lazy_channels() {
             service.spawn(wake_lazy(Arc::clone(&app)));
         }
@@ -397,7 +399,9 @@ async fn tick(app: Arc<App>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        let due = ticks.tick().await;
+        let late = clock::now().saturating_duration_since(due.into_std());
+        app.metrics.runtime_lag.record(late.as_micros() as u64);
         while app.broker.tick(clock::now()) {
             report::ended(&app);
             yield_now().await;

@@ -21,7 +21,7 @@ struct Layer {
     packages: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 8] = [
+const LAYERS: [Layer; 9] = [
     Layer {
         name: "ws",
         modules: &[],
@@ -34,12 +34,13 @@ const LAYERS: [Layer; 8] = [
     },
     Layer {
         name: "events",
-        modules: &["bayeux", "config"],
+        modules: &["bayeux", "config", "words"],
         packages: &["parking_lot", "thiserror"],
     },
+    Layer { name: "metrics", modules: &["config", "events", "words"], packages: &["prometheus"] },
     Layer {
         name: "broker",
-        modules: &["bayeux", "config", "events"],
+        modules: &["bayeux", "config", "events", "metrics"],
         packages: &["dashmap", "parking_lot", "serde_json", "slab", "uuid"],
     },
     Layer {
@@ -55,7 +56,7 @@ const LAYERS: [Layer; 8] = [
     },
     Layer {
         name: "server",
-        modules: &["ws", "bayeux", "events", "broker", "auth", "config", "telemetry"],
+        modules: &["ws", "bayeux", "events", "metrics", "broker", "auth", "config", "telemetry"],
         packages: &[
             "base64",
             "bytes",
@@ -83,7 +84,7 @@ const LAYERS: [Layer; 8] = [
 ];
 
 /// Words of the layers that never wait and know no clock, socket or file.
-const PURE: [&str; 4] = ["ws", "bayeux", "events", "broker"];
+const PURE: [&str; 5] = ["ws", "bayeux", "events", "metrics", "broker"];
 const NOT_PURE: [&str; 8] = [
     "async fn",
     "async {",

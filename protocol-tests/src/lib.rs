@@ -12,6 +12,7 @@
 //! - [`service`]: a service that publishes over HTTP with an API key
 //! - [`operator`]: an operator with a key for the admin API
 //! - [`proxy`]: a TCP proxy that delays, cuts, stalls, doubles and lies, by plan
+//! - [`metrics`]: the page of metrics, read as Prometheus reads it
 //! - [`reverse_proxy`]: nginx, HAProxy and Apache before the broker
 //! - [`tap`]: a relay that cuts at an exact byte and knows what the broker had written
 //! - [`process`]: the real program, watched from outside
@@ -30,6 +31,7 @@ pub mod conformance;
 pub mod deadline;
 pub mod http;
 pub mod ledger;
+pub mod metrics;
 pub mod monitor;
 pub mod operator;
 pub mod process;

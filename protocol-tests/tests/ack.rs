@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bayeuxd::broker::Cause;
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, connect_now, deliveries, delivery, handshake, publish},
     broker::Broker,
@@ -249,5 +250,5 @@ async fn p129_over_the_bound_of_unacknowledged_messages_the_session_ends() {
     let reply = session.one(fetch(1)).await;
     assert_eq!(reply["error"], "402::session_unknown");
     assert_eq!(reply["advice"], json!({"reconnect": "handshake", "interval": 0}));
-    assert_eq!(broker.counters().sessions_slow.value(), 1);
+    assert_eq!(broker.counters().sessions_ended.of(Cause::Slow), 1);
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bayeuxd::config::{ChannelRule, QueuePolicy};
+use bayeuxd::{
+    broker::Cause,
+    config::{ChannelRule, QueuePolicy},
+};
 use protocol_tests::{
     bayeux::{
         Polling, Socket, connect, connect_now, connected, deliveries, delivery, handshake, publish,
@@ -155,7 +158,8 @@ async fn p064_a_full_queue_ends_a_polling_session() {
     }
     assert!(broker.knows(&session.client_id), "10 fit");
     publisher.publish("/a", 10).await;
-    until("the end of the slow session", || broker.counters().sessions_slow.value() == 1).await;
+    until("the end of the slow session", || broker.counters().sessions_ended.of(Cause::Slow) == 1)
+        .await;
     assert_eq!(
         session.one(publish("3", "/b", 1)).await,
         refused("3", "/b", "402::session_unknown")
@@ -197,7 +201,7 @@ async fn p064_a_slow_websocket_is_closed_with_1008() {
     let mut socket = Socket::subscribed(broker.address, "/a").await;
     let mut publisher = Socket::connected(broker.address).await;
     let data = "x".repeat(60_000);
-    while broker.counters().sessions_slow.value() == 0 {
+    while broker.counters().sessions_ended.of(Cause::Slow) == 0 {
         publisher.publish("/a", data.as_str()).await;
     }
     assert_eq!(socket.close_code().await, 1008);

@@ -9,6 +9,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    num::NonZeroU64,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -40,6 +41,8 @@ pub struct Handling {
     pub policy: QueuePolicy,
     /// The broker's time until which it may wait for others, in milliseconds; `None`: not at all.
     pub lazy_until: Option<u64>,
+    /// When it arrived, if its deliveries are timed: microseconds of the broker's time.
+    pub accepted: Option<NonZeroU64>,
 }
 
 /// Counts the bytes of all frames that are alive, a shared frame once.
@@ -160,6 +163,11 @@ impl Frame {
         self.0.handling.lazy_until
     }
 
+    /// When the message arrived; see [`Handling::accepted`].
+    pub fn accepted(&self) -> Option<u64> {
+        self.0.handling.accepted.map(NonZeroU64::get)
+    }
+
     /// The length of [`Frame::wire`]: what the frame counts in a queue.
     pub fn bytes(&self) -> usize {
         self.0.wire.len()
@@ -188,7 +196,7 @@ impl fmt::Debug for Frame {
 
 impl From<QueuePolicy> for Handling {
     fn from(policy: QueuePolicy) -> Self {
-        Self { policy, lazy_until: None }
+        Self { policy, lazy_until: None, accepted: None }
     }
 }
 

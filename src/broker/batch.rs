@@ -14,13 +14,15 @@ pub struct Batch {
     session: Option<Arc<Session>>,
     /// Where unwritten events return to.
     feed: Option<Arc<Feed>>,
+    /// Who writes; the default: the response of some request.
+    owner: Generation,
     frames: Vec<Frame>,
     written: usize,
 }
 
 impl Batch {
-    pub(super) const fn new(session: Arc<Session>, frames: Vec<Frame>) -> Self {
-        Self { session: Some(session), feed: None, frames, written: 0 }
+    pub(super) const fn new(session: Arc<Session>, frames: Vec<Frame>, owner: Generation) -> Self {
+        Self { session: Some(session), feed: None, owner, frames, written: 0 }
     }
 
     /// Adds what waits in `feed` to what was taken from the queue; `None` if both is nothing.
@@ -29,11 +31,12 @@ impl Batch {
         frames: Option<Vec<Frame>>,
         feed: Arc<Feed>,
         flows: bool,
+        owner: Generation,
     ) -> Option<Self> {
         let mut frames = frames.unwrap_or_default();
         frames.extend(feed.take(flows));
         // Also an empty batch is out, and settled when it is dropped.
-        let batch = Self { session: Some(session), feed: Some(feed), frames, written: 0 };
+        let batch = Self { session: Some(session), feed: Some(feed), owner, frames, written: 0 };
         (!batch.frames.is_empty()).then_some(batch)
     }
 
@@ -42,7 +45,7 @@ impl Batch {
         if let Some(feed) = &feed {
             frames.extend(feed.take(false));
         }
-        Self { session: None, feed, frames, written: 0 }
+        Self { session: None, feed, owner: Generation::NONE, frames, written: 0 }
     }
 
     /// All frames of the batch, oldest first.
@@ -62,7 +65,7 @@ impl Batch {
         debug_assert_eq!(self.written, self.frames.len(), "the rest would be lost");
         debug_assert!(self.feed.is_none(), "events do not flow by themselves");
         let session = self.session.take();
-        session.is_some_and(|session| session.flowed(self.written, owner, cx))
+        session.is_some_and(|session| session.flowed(&self.frames, owner, cx))
     }
 
     /// Declares every frame written.
@@ -73,15 +76,15 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let mut written = self.written.min(self.frames.len());
-        let mut unwritten = self.frames.split_off(written);
+        let mut unwritten = self.frames.split_off(self.written.min(self.frames.len()));
         if let Some(feed) = &self.feed {
-            written = self.frames.iter().filter(|frame| !frame.is_events()).count();
             let first = unwritten.iter().position(Frame::is_events).unwrap_or(unwritten.len());
             feed.give_back(unwritten.split_off(first));
+            // Behind all messages; they count for themselves.
+            self.frames.retain(|frame| !frame.is_events());
         }
         if let Some(session) = &self.session {
-            session.settle(written, unwritten);
+            session.settle(&self.frames, unwritten, self.owner);
         }
     }
 }

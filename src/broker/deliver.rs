@@ -84,6 +84,8 @@ pub struct Delivery {
     met: HashSet<SessionId, IdHash>,
     list: usize,
     index: usize,
+    /// Messages of the run that went into mailboxes so far.
+    reached: usize,
     done: bool,
 }
 
@@ -98,6 +100,7 @@ impl Delivery {
             met: HashSet::default(),
             list: 0,
             index: 0,
+            reached: 0,
             done: false,
         }
     }
@@ -128,9 +131,11 @@ impl Delivery {
         }
         wakes.pushes += pushes - budget;
         self.broker.counters.queued.add(queued);
+        self.reached += queued;
         if budget == 0 {
             return Progress::More;
         }
+        self.note_fan_out();
         let (end, more) = self.topic.delivered(self.run.len(), &mut wakes.wakers);
         self.run.clear();
         // With nothing pending, `begin_run` looks once more under the lock and lays the baton down.
@@ -139,6 +144,13 @@ impl Delivery {
             return Progress::Done;
         }
         if self.own < end { Progress::Others } else { Progress::More }
+    }
+
+    /// Messages of a run reach the same sessions, but for the few that leave some out.
+    fn note_fan_out(&mut self) {
+        let (reached, run) = (std::mem::take(&mut self.reached), self.run.len());
+        let each = if run == 1 { reached } else { reached.checked_div(run).unwrap_or_default() };
+        self.broker.counters.fan_out.record_many(each as u64, run as u64);
     }
 
     /// Fetches the next run and the sessions that it is for; false when nothing is pending.

@@ -93,7 +93,7 @@ mod tests {
         let session = broker.handshake(id(1), None, start()).unwrap();
         let deliver = || broker.deliver(&session, &name("/service/a"), Payload::from(&*raw("7")));
         assert_eq!((deliver(), deliver(), deliver()), (true, false, false));
-        assert_eq!(broker.counters().sessions_slow.value(), 1);
+        assert_eq!(broker.counters().sessions_ended.of(Cause::Slow), 1);
         assert_eq!(broker.sessions(), 0);
     }
 

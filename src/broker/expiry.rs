@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::session::SessionId;
+use super::{deliveries::micros, session::SessionId};
 
 /// Width of a slot, and the period of [`super::Broker::tick`]: a removal is at most two of them late.
 pub const TICK: Duration = Duration::from_millis(500);
@@ -42,6 +42,15 @@ impl Clock {
         self.since_epoch(now)
             .min(ticked + PAUSE_MS)
             .saturating_sub(self.paused_ms.load(Ordering::Relaxed))
+    }
+
+    /// Microseconds since the beginning, pauses included; for measuring.
+    pub(super) fn micros(&self, now: Instant) -> u64 {
+        micros(now, self.epoch)
+    }
+
+    pub(super) const fn epoch(&self) -> Instant {
+        self.epoch
     }
 
     /// The broker's time of a deadline `life` after `now`.

@@ -8,6 +8,7 @@
 //! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
 //! drains messages into dead connections where this does not.
 
+mod carrier;
 mod events;
 mod lossy;
 mod outcome;
@@ -15,6 +16,7 @@ mod parked;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
+pub use self::carrier::{Carrier, Generation};
 use self::parked::Transit;
 pub(super) use self::{
     outcome::{Closed, Dropped, Pushed, Settled},
@@ -26,30 +28,6 @@ use super::{
     monitor::Feed,
 };
 use crate::{bayeux::Frame, config::QueuePolicy, events::Cause};
-
-/// Counts the carriers that a session has had; only the newest may take messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Generation(u64);
-
-/// What kind of connection delivers for a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
-    /// Nothing: messages wait. Who has claimed it so is told only when another carrier comes.
-    None,
-    /// A `/meta/connect` over HTTP.
-    Poll,
-    /// A WebSocket, which needs no held connect to deliver.
-    Socket,
-    /// An HTTP response without an end, which is a held connect itself.
-    Stream,
-}
-
-impl Carrier {
-    /// Whether it delivers by itself, so that no response of a request may take the queue away.
-    const fn flows(self) -> bool {
-        matches!(self, Self::Socket | Self::Stream)
-    }
-}
 
 /// Why a carrier was woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +100,7 @@ impl Mailbox {
             queue: VecDeque::new(),
             queue_bytes: 0,
             out: None,
-            owner: Generation(0),
+            owner: Generation::default(),
             carrier: Carrier::None,
             waiter: None,
             requests: 0,
@@ -144,11 +122,13 @@ impl Mailbox {
         self.unacknowledged.get_or_insert_default();
     }
 
-    /// The client has every batch up to `number`; says how many messages that settled.
-    pub(super) fn acknowledge(&mut self, number: u64) -> usize {
-        let count = self.unacknowledged.as_mut().map_or(0, |window| window.acknowledge(number));
+    /// The client has every batch up to `number`; says how many messages and bytes that settled.
+    pub(super) fn acknowledge(&mut self, number: u64) -> (usize, usize) {
+        let Some(window) = &mut self.unacknowledged else { return (0, 0) };
+        let before = window.bytes();
+        let count = window.acknowledge(number);
         self.delivered += count as u64;
-        count
+        (count, before - window.bytes())
     }
 
     /// Whether messages were sent that the client has not acknowledged.
@@ -283,7 +263,7 @@ impl Mailbox {
         let mut settled = Settled::default();
         self.out = None;
         if self.ended.is_some() {
-            settled.discarded = unwritten.len();
+            (settled.discarded, settled.ended) = (unwritten.len(), self.ended);
             return settled;
         }
         for frame in unwritten.into_iter().rev() {
@@ -300,9 +280,10 @@ impl Mailbox {
         settled
     }
 
-    /// Entitles a new carrier; the old one's waker is to be fired.
-    pub(super) fn claim(&mut self, carrier: Carrier) -> (Generation, Option<Waker>) {
-        self.owner = Generation(self.owner.0 + 1);
+    /// Entitles a new carrier; the old one's waker is to be fired. `now`: milliseconds of the broker's
+    /// time.
+    pub(super) fn claim(&mut self, carrier: Carrier, now: u32) -> (Generation, Option<Waker>) {
+        self.owner = self.owner.next(now);
         self.carrier = carrier;
         (self.owner, self.waiter.take())
     }

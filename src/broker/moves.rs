@@ -90,6 +90,7 @@ impl Broker {
         };
         self.sessions.remove(&old.id());
         self.roster.remove(old);
+        old.uncount();
         let end = self.count_end(old, Cause::Moved, closed);
         let due = self.clock.after(now, CLAIM_TIME);
         self.moves.claims.lock().push_back((due, id));
@@ -121,7 +122,7 @@ impl Broker {
             let Forgotten { subscriptions, discarded, idle } = session.forget_parked();
             idle.into_iter().for_each(|name| self.sweep.list(name));
             if subscriptions + discarded > 0 {
-                self.counters.discarded.add(discarded);
+                self.counters.discarded.add(Cause::Moved, discarded);
                 self.moves.unclaimed.push(Unclaimed { id, subscriptions, discarded });
             }
         }

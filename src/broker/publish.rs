@@ -3,11 +3,12 @@
 //! What carries it on from there is the walk of [`Delivery`].
 //! Source: Bayeux 1.0 on publishing; protocol.md 61-64, 113, 116.
 
-use std::{sync::Arc, time::Instant};
+use std::{num::NonZeroU64, sync::Arc, time::Instant};
 
 use super::{
     Broker,
     deliver::Delivery,
+    deliveries::is_timed,
     monitor::is_feed_b,
     payload::Payload,
     reach::Reach,
@@ -85,12 +86,14 @@ impl Broker {
         let Sending { publisher, reach, now } = sending;
         let rule = self.rules.of(channel);
         let lazy_until = (!rule.lazy.is_zero()).then(|| self.clock.after(now, rule.lazy));
+        let timed = is_timed(self.counters.published.value());
+        let accepted = timed.then(|| self.clock.micros(now)).and_then(NonZeroU64::new);
         let frame = Frame::encode(
             channel,
             message.data,
             message.ext,
             message.extra,
-            Handling { policy: rule.queue_policy, lazy_until },
+            Handling { policy: rule.queue_policy, lazy_until, accepted },
             &self.meter,
         );
         let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::kin);

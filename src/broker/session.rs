@@ -11,12 +11,13 @@ mod identity;
 mod monitoring;
 mod moving;
 mod overview;
+mod transport;
 
 use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +25,7 @@ use std::{
 use parking_lot::Mutex;
 
 pub(super) use self::moving::Forgotten;
+use self::transport::LastTransport;
 pub use self::{
     carrying::{RequestGuard, Signal},
     id::SessionId,
@@ -60,8 +62,7 @@ pub struct Session {
     connected: AtomicBool,
     /// Its client gets events.
     monitors: AtomicBool,
-    /// Index of the transport of its last connect among all; else [`identity::NO_TRANSPORT`].
-    transport: AtomicU8,
+    transport: LastTransport,
     routes: SharedRoutes,
     /// The second of the broker's clock in which a queue event told of it.
     queue_told: AtomicU32,
@@ -114,7 +115,7 @@ impl Session {
             created: now,
             connected: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
-            transport: AtomicU8::new(identity::NO_TRANSPORT),
+            transport: LastTransport::begin(&counters.sessions),
             routes: SharedRoutes::default(),
             queue_told: AtomicU32::new(u32::MAX),
             received: AtomicU64::new(0),
@@ -220,8 +221,8 @@ impl Session {
         drop(mailbox);
         match feed {
             // Events are encoded here, where no publisher waits for the lock of the mailbox.
-            Some((feed, flows)) => Batch::with_events(Arc::clone(self), frames, feed, flows),
-            None => Some(Batch::new(Arc::clone(self), frames?)),
+            Some((feed, flows)) => Batch::with_events(Arc::clone(self), frames, feed, flows, owner),
+            None => Some(Batch::new(Arc::clone(self), frames?, owner)),
         }
     }
 
@@ -233,8 +234,8 @@ impl Session {
     /// The client has every batch up to `number`; one that was never sent says nothing
     /// (protocol.md 125).
     pub fn acknowledge(&self, number: u64) {
-        let count = self.mailbox.lock().acknowledge(number);
-        self.counters.delivered.add(count);
+        let (messages, bytes) = self.mailbox.lock().acknowledge(number);
+        self.counters.delivered.acknowledged(self.route(), messages, bytes);
     }
 
     /// Whether a connect has to be answered at once, because messages were sent and are not
@@ -311,10 +312,10 @@ impl Session {
 
     /// Hands delivery to a new carrier; the deadline is off while `held`, else `life`. A session that is
     /// leaving has a deadline always: nothing that its client may hold open delivers.
-    pub(super) fn claim(&self, carrier: Carrier, held: bool, life: u64) -> Generation {
+    pub(super) fn claim(&self, carrier: Carrier, held: bool, life: u64, now: u32) -> Generation {
         let mut mailbox = self.mailbox.lock();
         let deadline = if held && !mailbox.is_leaving() { HELD } else { life };
-        let (generation, waker) = mailbox.claim(carrier);
+        let (generation, waker) = mailbox.claim(carrier, now);
         // Nobody would release a session that has ended.
         if !mailbox.has_ended() {
             let before = self.deadline.swap(deadline, Ordering::SeqCst);
@@ -442,11 +443,11 @@ impl Session {
         Some(list)
     }
 
-    /// Called by a [`Batch`] that is done, with what it has not written.
-    pub(super) fn settle(&self, written: usize, unwritten: Vec<Frame>) {
+    /// Called by a [`Batch`] of `owner` that is done, with what it has not written.
+    pub(super) fn settle(&self, written: &[Frame], unwritten: Vec<Frame>, owner: Generation) {
         let mut mailbox = self.mailbox.lock();
-        mailbox.wrote(written);
-        self.counters.delivered.add(written);
+        mailbox.wrote(written.len());
+        self.counters.delivered.wrote(self.route(), written, owner);
         if let Some(heir) = mailbox.heir().cloned() {
             drop(mailbox);
             return heir.take_back(unwritten);
@@ -454,7 +455,9 @@ impl Session {
         let settled = mailbox.settle(unwritten);
         drop(mailbox);
         self.counters.dropped(settled.dropped);
-        self.counters.discarded.add(settled.discarded);
+        if let Some(cause) = settled.ended {
+            self.counters.discarded.add(cause, settled.discarded);
+        }
         if let Some(waker) = settled.waker {
             waker.wake();
         }

@@ -10,6 +10,7 @@ use std::{
 
 use bayeuxd::{
     config::{Config, Loaded},
+    metrics,
     server::{Drained, Server, StartError},
     telemetry,
 };
@@ -109,6 +110,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         return Err(Failure::Usage(text.into()));
     }
     telemetry::init(&loaded.config.log).map_err(failed)?;
+    metrics::count_panics();
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = runtime(&loaded.config)?;
     let ended = runtime.block_on(serve(loaded, options));

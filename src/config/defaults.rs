@@ -7,7 +7,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Activity, Admin, Api, Auto, BrowserCookie, CallbackPolling, Limits, Log, LogFormat, LogIp,
-    Promote, Queue, SameSite, Server, Session, Socket, Streaming, Transport, Transports, WebSocket,
+    Metrics, OpenMetrics, Promote, Queue, SameSite, Server, Session, Socket, Streaming, Transport,
+    Transports, WebSocket,
 };
 
 impl Default for Server {
@@ -141,6 +142,12 @@ impl Default for Admin {
             key_file: None,
             console: true,
         }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { open: OpenMetrics::Loopback }
     }
 }
 

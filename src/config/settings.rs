@@ -173,9 +173,10 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         name: "admin",
-        doc: "The operators' listener: `/healthz`, `/readyz`, the console and the admin API; \
-              see docs/console.md and docs/admin-api.md.",
+        doc: "The operators' listener: `/healthz`, `/readyz`, `/metrics`, the console and the \
+              admin API; see docs/console.md and docs/admin-api.md.",
     },
+    Section { name: "metrics", doc: "Who may read `/metrics`; see docs/metrics.md." },
     Section { name: "log", doc: "What is written to standard error, one line per event." },
 ];
 

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{peer::Peer, sid::Sid};
-use crate::{bayeux::Refusal, config::Transport};
+use crate::{bayeux::Refusal, config::Transport, words::words};
 
 /// See the module documentation.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,26 +184,6 @@ pub struct Stats {
     pub out_per_s: f64,
     /// Bytes in all queues, a shared message counted once.
     pub queue_bytes: usize,
-}
-
-/// An enum of words: each variant has one, which parses back.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
-
-        impl $name {
-            /// All of them, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word for events, logs and metrics.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-    };
 }
 
 words! {

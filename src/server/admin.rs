@@ -55,13 +55,14 @@ pub fn respond(
         ("/healthz", _) => (StatusCode::OK, "ok\n"),
         ("/readyz", Readiness::Ready) => (StatusCode::OK, "ok\n"),
         ("/readyz", Readiness::Draining) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        _ => (StatusCode::NOT_FOUND, "not found; here are /healthz, /readyz and /admin/v1\n"),
+        _ => (
+            StatusCode::NOT_FOUND,
+            "not found; here are /healthz, /readyz, /metrics and /admin/v1\n",
+        ),
     };
     let readable = method == Method::GET || method == Method::HEAD;
     if status != StatusCode::NOT_FOUND && !readable {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD work here\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return not_readable();
     }
     text(status, body)
 }
@@ -80,7 +81,14 @@ pub(super) fn misdirected(
     })
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+/// The answer to any other method where only reading works.
+pub(super) fn not_readable() -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD work here\n");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+pub(super) fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
     *response.status_mut() = status;
     let headers = response.headers_mut();

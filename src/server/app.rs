@@ -1,9 +1,9 @@
 //! What every connection of one running server shares.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use hyper::{HeaderMap, header::HeaderValue};
+use hyper::{HeaderMap, Response, header::HeaderValue};
 use sha2::Sha256;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +14,8 @@ use super::{
     drain::Drain,
     fallback::Fallback,
     forwarded::{Proxies, Scheme},
-    origin::{self, OriginRule},
+    listen::Connections,
+    origin::{self, OriginRule, RequestKind, Verdict},
     publish::Api,
     services::Services,
 };
@@ -22,8 +23,9 @@ use crate::{
     auth::Keyring,
     bayeux::{MessageLimits, Timestamp},
     broker::{Broker, BrowserId, Session, SessionId, Sid},
-    config::{Config, Transport},
+    config::{Config, Transport, UNLIMITED},
     events::Pages,
+    metrics::{Denied, Metrics},
     telemetry::Sampler,
     ws::decode::DecodeLimits,
 };
@@ -42,6 +44,8 @@ pub(crate) struct App {
     pub(super) admin: admin::State,
     pub(crate) drain: Drain,
     pub(super) fallback: Fallback,
+    /// Those of the Bayeux listeners.
+    pub(super) connections: Connections,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
     /// What a handshake reply offers.
@@ -50,6 +54,8 @@ pub(crate) struct App {
     pub(crate) pages: Pages,
     /// Keeps what clients cause from filling the log.
     pub(crate) sampler: Sampler,
+    pub(crate) metrics: Metrics,
+    started: Instant,
     sid_key: Hmac<Sha256>,
 }
 
@@ -72,14 +78,23 @@ impl App {
             admin: admin::State::new(&config, clock::now()),
             drain: Drain::new(),
             fallback: Fallback::new(&config),
+            // Both of `limits` that may be "auto" are numbers by now.
+            connections: Connections::new(config.limits.connections.unwrap_or(UNLIMITED)),
             tasks: TaskTracker::new(),
             connection_types: config.transports.names(),
             pages: Pages::default(),
             sampler: Sampler::new(config.log.errors_per_second),
+            metrics: Metrics::default(),
+            started: clock::now(),
             sid_key: Hmac::new_from_slice(&sid_key).map_err(|_| StartError::Key)?,
             broker,
             config,
         })
+    }
+
+    /// Milliseconds since the server's start; they wrap after 49 days.
+    pub(crate) fn age_ms(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.started).as_millis() as u32
     }
 
     /// Whether a transport is offered at all.
@@ -124,14 +139,46 @@ impl App {
         (browser, Some(cookie))
     }
 
+    /// Judges the page that a request comes from; see [`OriginRule::check`].
+    pub(crate) fn check_origin(
+        &self,
+        kind: RequestKind,
+        headers: &HeaderMap,
+        scheme: Scheme,
+    ) -> Verdict {
+        let verdict = self.origins.check(kind, headers, scheme);
+        if matches!(verdict, Verdict::Refused(_)) {
+            self.metrics.denied.add(Denied::RequestOrigin, 1);
+        }
+        verdict
+    }
+
+    /// Answers a preflight; see [`OriginRule::preflight`].
+    pub(crate) fn preflight(
+        &self,
+        headers: &HeaderMap,
+        scheme: Scheme,
+    ) -> Result<Response<()>, String> {
+        let answer = self.origins.preflight(headers, scheme);
+        if answer.is_err() {
+            self.metrics.denied.add(Denied::RequestOrigin, 1);
+        }
+        answer
+    }
+
     /// Whether a request that presents these cookies may use `session` (protocol.md 88).
     ///
     /// A cookie that is presented has to be the session's. None at all is accepted, because clients
     /// drop cookies for reasons of their own, unless the configuration asks for it on HTTP.
     pub(crate) fn admits(&self, session: &Session, cookies: &Presented, over_http: bool) -> bool {
-        if cookies.any {
-            return session.browser().is_some_and(|browser| cookies.ids.contains(&browser));
+        let admitted = if cookies.any {
+            session.browser().is_some_and(|browser| cookies.ids.contains(&browser))
+        } else {
+            !(over_http && self.config.session.browser_cookie.require)
+        };
+        if !admitted {
+            self.metrics.denied.add(Denied::RequestCookie, 1);
         }
-        !(over_http && self.config.session.browser_cookie.require)
+        admitted
     }
 }

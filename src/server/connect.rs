@@ -10,11 +10,14 @@ use super::{app::App, clock, cookie::Presented, report, timesync::Timesync};
 use crate::{
     bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
     broker::{Batch, Carrier, Cause, Generation, Session},
+    metrics::Reply as Kind,
 };
 
 /// The longest pause that a client may announce in `advice.interval` (protocol.md 33): its session
 /// lives that much longer, so it has to end somewhere.
 pub(super) const INTERVAL_MAX: Duration = Duration::from_secs(600);
+
+const MICROS_PER_MS: u64 = 1_000;
 
 /// See the module documentation.
 pub(super) struct Connect {
@@ -28,13 +31,18 @@ pub(super) struct Connect {
     timesync: Option<Box<Timesync>>,
     /// How long it may be held; zero: it is answered at once.
     pub(super) hold: Duration,
+    first: bool,
+    /// When it came: milliseconds since the server's start.
+    begun_ms: u32,
 }
 
 /// How a connect that was held, or not, comes to its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Release {
-    /// Messages, the timeout, or it was not to be held.
+    /// Messages, or it was not to be held.
     Due,
+    /// Its time is up.
+    TimedOut,
     /// The browser holds enough connects already (protocol.md 75, 76).
     TooManyHolds,
     /// A stream of its client has taken over (protocol.md 138).
@@ -58,7 +66,8 @@ impl Connect {
         if let Some(number) = request.acknowledged {
             session.acknowledge(number);
         }
-        let (first, generation) = app.broker.connect(session, carrier, clock::now());
+        let now = clock::now();
+        let (first, generation) = app.broker.connect(session, carrier, now);
         if first {
             app.fallback.spoke(session.browser());
         }
@@ -76,13 +85,16 @@ impl Connect {
             counts_seconds: request.counts_seconds,
             timesync: request.timesync,
             hold: hold.min(timeout),
+            first,
+            begun_ms: app.age_ms(now),
         }
     }
 
     /// Takes `session` over for a stream, which no message asks for: the client's first connect is
     /// still to come.
     pub(super) fn of_stream(app: &Arc<App>, session: &Arc<Session>) -> Self {
-        let generation = app.broker.claim(session, Carrier::Stream, true, clock::now());
+        let now = clock::now();
+        let generation = app.broker.claim(session, Carrier::Stream, true, now);
         Self {
             app: Arc::clone(app),
             session: Arc::clone(session),
@@ -92,6 +104,8 @@ impl Connect {
             counts_seconds: false,
             timesync: None,
             hold: Duration::ZERO,
+            first: false,
+            begun_ms: app.age_ms(now),
         }
     }
 
@@ -110,10 +124,21 @@ impl Connect {
     /// taken together, or a client would acknowledge what it did not get.
     #[must_use]
     pub(super) fn write_reply(&mut self, release: Release, out: &mut Vec<u8>) -> Option<Batch> {
+        self.count(match release {
+            Release::Due if self.first => Kind::First,
+            Release::Due if self.hold.is_zero() => Kind::Immediate,
+            Release::Due => Kind::Delivery,
+            Release::TimedOut => Kind::Timeout,
+            Release::TooManyHolds => Kind::Limited,
+            Release::Streamed => Kind::Streamed,
+            Release::Steered => Kind::Steered,
+            Release::Drain(_) => Kind::Drain,
+            Release::Ended(_) => Kind::Ended,
+        });
         let usual = regular_advice(&self.app, self.advised(self.interval));
         let timestamp = self.app.timestamp();
         let (successful, error, advice) = match release {
-            Release::Due => (true, None, usual),
+            Release::Due | Release::TimedOut => (true, None, usual),
             Release::TooManyHolds => self.multiple_clients(usual),
             Release::Streamed => (true, None, streamed_advice(&self.app)),
             Release::Drain(pause) => {
@@ -156,6 +181,18 @@ impl Connect {
         batch
     }
 
+    /// Counts how it ended, and how long it took.
+    pub(super) fn count(&self, kind: Kind) {
+        let metrics = &self.app.metrics;
+        metrics.connect_replies.add(kind, 1);
+        let held_ms = match kind {
+            // Not held: the clock need not be read.
+            Kind::First | Kind::Immediate => 0,
+            _ => self.app.age_ms(clock::now()).wrapping_sub(self.begun_ms),
+        };
+        metrics.connect_hold.record(u64::from(held_ms) * MICROS_PER_MS);
+    }
+
     /// The answer to one tab too many (protocol.md 75, 76). Its session lives through the pause.
     fn multiple_clients(&mut self, usual: Advice) -> (bool, Option<Refusal>, Advice) {
         let pause = self.app.config.session.multi_session_interval;
@@ -180,7 +217,7 @@ impl Connect {
             return Release::Steered;
         }
         report::timed_out(&self.app, &self.session);
-        due
+        Release::TimedOut
     }
 
     /// How long one tab too many is held instead of being advised to pause, because its client would

@@ -72,6 +72,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 /// How long the answer to a wrong key takes, at each door: guessing is hopeless, and slow on top
 /// (reliability.md T21).
 pub(crate) const WRONG_KEY_DELAY: Duration = Duration::from_millis(100);
+
 /// For clients that cannot set `Authorization`, as behind a proxy with a password of its own.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

@@ -11,7 +11,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-pub(super) use self::publish::{carry, publish, stamped};
+pub(super) use self::publish::{Taken, carry, publish, stamped};
 use super::{
     app::App,
     clock,
@@ -271,7 +271,10 @@ impl Turn<'_, '_> {
     /// Tells listeners of a connect: what is remarkable about it, or that it is one of many.
     fn tell_connect(&self, session: &Session) {
         let app = self.app;
-        let now = self.sender.transport;
+        let sent_by = self.sender.transport;
+        // The connect of a stream comes by POST beside it.
+        let streamed = self.sender.carrier == Carrier::Poll && session.is_streamed();
+        let now = session.transport().filter(|_| streamed).unwrap_or(sent_by);
         let gap = app.broker.overdue(session, clock::now());
         let before = session.set_transport(now).filter(|before| *before != now);
         let over_new_socket = self.sender.carrier == Carrier::Socket && self.sender.bound.is_none();

@@ -35,9 +35,10 @@ use super::{
     files::Files,
     lean::{self, Turn},
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
-    park,
+    metrics, park,
     route::{self, Held, Routed},
 };
+use crate::metrics::HttpPath;
 
 /// What a listener is for.
 #[derive(Clone)]
@@ -225,14 +226,14 @@ fn respond(
                     // `exchange` takes the connect from here and drops this future.
                     return pending().await;
                 }
-                held.respond(&http.app).await
+                route::counted(&http.app, HttpPath::Bayeux, held.respond(&http.app).await)
             }
             Listener::Admin { loopback_only, console } => {
                 let response = operators(&http, *loopback_only, console.as_deref(), request).await;
                 if response.headers().get(CONNECTION).is_some_and(|v| v == "close") {
                     http.heads.leave_body();
                 }
-                response
+                route::counted(&http.app, HttpPath::Admin, response)
             }
         };
         http.heads.response_done();
@@ -267,6 +268,15 @@ async fn operators(
             Some(refused) => refused.map(Body::from),
             // Boxed, so that connections of clients do not pay for its size.
             None => Box::pin(admin::respond_to_operator(app, http.peer.ip(), request)).await,
+        };
+    }
+    if request.uri().path() == metrics::PATH {
+        return match admin::misdirected(request.headers(), loopback_only) {
+            Some(refused) => refused.map(Body::from),
+            None => {
+                let (method, headers) = (request.method(), request.headers());
+                metrics::respond(app, http.peer.ip(), method, headers, loopback_only).await
+            }
         };
     }
     let readiness = if app.drain.is_announced() { Readiness::Draining } else { Readiness::Ready };

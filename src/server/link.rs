@@ -100,7 +100,7 @@ impl Link {
         }
     }
 
-    pub(super) async fn shut_down(self, linger: Duration) {
+    pub(super) async fn shut_down(&mut self, linger: Duration) {
         match self {
             Self::WebSocket(socket) => socket.shut_down(linger).await,
             Self::Lines(lines) => lines.shut_down(linger).await,

@@ -10,8 +10,16 @@ use std::future::pending;
 
 use tokio::select;
 
-use super::{app::App, lean::response, listen::Timed, route::Held};
-use crate::broker::{Generation, Ready, Session};
+use super::{
+    app::App,
+    lean::response,
+    listen::Timed,
+    route::{Held, counted},
+};
+use crate::{
+    broker::{Generation, Ready, Session},
+    metrics::HttpPath,
+};
 
 /// Holds a connect and answers it. Returns the stream for its next request, if there is to be one.
 pub(super) async fn answer(app: &App, stream: Timed, held: Box<Held>) -> Option<Timed> {
@@ -24,7 +32,7 @@ pub(super) async fn answer(app: &App, stream: Timed, held: Box<Held>) -> Option<
     };
     select! {
         biased;
-        left = response::send(app, stream, response) => left,
+        left = response::send(app, stream, counted(app, HttpPath::Bayeux, response)) => left,
         // A newer carrier waits for the deliveries of this response, which is stuck.
         () = taken_over(&session, generation) => None,
     }

@@ -30,6 +30,7 @@ use crate::{
     broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take},
     config::Transport,
     events::Operation,
+    metrics::{BadRequest, LimitHit, Reply, Source},
 };
 
 /// Who polls.
@@ -108,6 +109,13 @@ impl Poller {
             .is_some_and(|agent| memchr::memmem::find(agent.as_bytes(), b"aiohttp").is_some())
     }
 
+    const fn transport(&self) -> Transport {
+        match self.callback {
+            Some(_) => Transport::CallbackPolling,
+            None => Transport::LongPolling,
+        }
+    }
+
     /// Processes the batches of one request; `texts` is one body, or each `message` of a GET.
     pub(super) async fn poll(
         self,
@@ -115,6 +123,9 @@ impl Poller {
         headers: &HeaderMap,
         texts: &[Cow<'_, [u8]>],
     ) -> Polled {
+        let transport = self.transport();
+        let bytes = texts.iter().map(|text| text.len()).sum();
+        app.metrics.bytes_received.add(Source::Client(transport), bytes);
         let batch = match parse(app, self.address, texts) {
             Ok(batch) => batch,
             Err(problem) => return Polled::Answered(bad_request(&problem)),
@@ -127,10 +138,7 @@ impl Poller {
         }
         let sender = Sender {
             carrier: Carrier::Poll,
-            transport: match self.callback {
-                Some(_) => Transport::CallbackPolling,
-                None => Transport::LongPolling,
-            },
+            transport,
             whence: Whence::Request(headers),
             cookies: &self.cookies,
             browser: Some(self.browser),
@@ -193,7 +201,11 @@ impl Poller {
         };
         match ready {
             // Its own client's stream is no reason to fail.
-            Ready::Superseded => connect.session().is_streamed().then_some(Release::Streamed),
+            Ready::Superseded if connect.session().is_streamed() => Some(Release::Streamed),
+            Ready::Superseded => {
+                connect.count(Reply::Superseded);
+                None
+            }
             Ready::Ended(cause) => Some(Release::Ended(cause)),
             Ready::Messages => {
                 // Lets a burst that has just begun arrive in the same response.
@@ -233,6 +245,11 @@ pub(super) fn hold_slot(
     match session.browser().filter(|_| cookies.any) {
         Some(browser) => {
             let slot = app.broker.hold_for(browser, multiplexed, session.id());
+            if slot.is_none() {
+                let limit =
+                    if multiplexed { LimitHit::PerMultiplexer } else { LimitHit::PerBrowser };
+                app.metrics.limit_hits.add(limit, 1);
+            }
             slot.map(Some).ok_or(TooManyHolds)
         }
         None => Ok(None),
@@ -248,7 +265,7 @@ fn parse<'a>(
     let mut batch: Vec<Message<'a>> = Vec::new();
     for text in texts {
         let messages = parse_batch(text, &app.limits).map_err(|error| {
-            report::bad_request(app, client, "json", &error);
+            report::bad_request(app, client, BadRequest::Json, &error);
             error.to_string()
         })?;
         if batch.len() + messages.len() > app.limits.batch {

@@ -48,6 +48,7 @@ use crate::{
     auth::Principal,
     bayeux::MessageLimits,
     config::{Api as Settings, Config},
+    metrics::Source,
 };
 
 /// What the API remembers between requests.
@@ -157,7 +158,7 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let app = &http.app;
     let Client { address, scheme, .. } = app.proxies.client(http.peer.ip(), request.headers());
     let caller = Caller { app: Arc::clone(app), address };
-    let page = match app.origins.check(RequestKind::Post, request.headers(), scheme) {
+    let page = match app.check_origin(RequestKind::Post, request.headers(), scheme) {
         Verdict::Refused(text) => {
             return Routed::Ready(answer::refused(&caller, &Problem::OriginDenied(text)));
         }
@@ -165,7 +166,7 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
         Verdict::NoOrigin => None,
     };
     if request.method() == Method::OPTIONS {
-        return Routed::Ready(match app.origins.preflight(request.headers(), scheme) {
+        return Routed::Ready(match app.preflight(request.headers(), scheme) {
             Ok(response) => response.map(|()| Body::default()),
             Err(text) => answer::refused(&caller, &Problem::OriginDenied(text)),
         });
@@ -231,7 +232,8 @@ pub(super) async fn respond_to(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let caller = Caller { app: Arc::clone(app), address };
-    publish(&Publisher { caller, principal }, Endpoint::Operator, request).await
+    // Boxed: an operator's request need not be fast, and every other would keep the room for it.
+    Box::pin(publish(&Publisher { caller, principal }, Endpoint::Operator, request)).await
 }
 
 /// Reads the body of a request and publishes what is in it.
@@ -300,7 +302,11 @@ async fn read(app: &App, body: Incoming) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     match timeout(app.config.limits.body_timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => {
+            let body = body.to_bytes();
+            app.metrics.bytes_received.add(Source::Api, body.len());
+            Ok(body)
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::BadJson("the body is not complete".into())),
         Err(_) => Err(Problem::Timeout),

@@ -17,11 +17,13 @@ use crate::{
         Auth, ConnectKind, EventType, Glance, NodeEvent, Operation, Sid, Subject, Subscribed,
         TransportKind, Via, What, cut,
     },
+    metrics::{BadRequest, HandshakeResult, LimitHit, Route},
     telemetry::Allowed,
 };
 
 mod channel;
 mod steering;
+mod tally;
 
 use self::channel::{event, shown};
 pub(super) use self::steering::{demoted, promoted, upgrades_refused};
@@ -34,6 +36,8 @@ pub(super) fn handshake(
     message: &Message<'_>,
     moved_from: Option<Sid>,
 ) {
+    app.metrics.handshakes.add(HandshakeResult::Ok, 1);
+    app.metrics.sessions_created.add(Route::By(sender.transport), 1);
     let transport = sender.transport.name();
     let (sid, ip) = (session.sid().map(display), ip(app, sender.address));
     debug!(
@@ -70,6 +74,7 @@ pub(super) fn timed_out(app: &App, session: &Session) {
 
 /// A live session came over another transport.
 pub(super) fn switched(app: &App, session: &Session, from: Transport, to: Transport) {
+    app.metrics.transport_switches.add((), 1);
     let (sid, before) = (session.sid().map(display), from.name());
     debug!(event = "transport", kind = "switch", sid, from = before, to = to.name());
     app.broker.tell(session, About::of(EventType::Transport), || What::Transport {
@@ -139,6 +144,7 @@ pub(super) fn refused(
 ) {
     let channel = shown(message.channel.as_deref().unwrap_or_default());
     let kind = event(channel);
+    tally::refused(app, channel, kind, refusal);
     log_refused(app, sender.address, kind, name.map_or(channel, shown), session, refusal);
     let about = match kind {
         EventType::Subscribe | EventType::Unsubscribe => {
@@ -205,6 +211,7 @@ pub(super) fn operator_published(
 
 /// A publish over HTTP was refused.
 pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, detail: &str) {
+    tally::publish_refused(app, code);
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
     let shown = ip(app, client);
     info!(event = "publish", ok = false, api = true, ip = shown, error = code, detail, suppressed);
@@ -224,6 +231,7 @@ pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, det
 
 /// A key was refused.
 pub(super) fn key_refused(app: &App, client: IpAddr, op: Operation) {
+    tally::key_refused(app, op);
     tell(app, client, What::Auth { op });
     let Allowed::Yes { suppressed } = app.sampler.allow("key", clock::now()) else { return };
     info!(event = "auth", ok = false, ip = ip(app, client), op = op.as_str(), suppressed);
@@ -248,7 +256,9 @@ pub(super) fn service_failed(
 }
 
 /// A request or frame could not be used at all.
-pub(super) fn bad_request(app: &App, client: IpAddr, reason: &'static str, detail: &dyn Display) {
+pub(super) fn bad_request(app: &App, client: IpAddr, reason: BadRequest, detail: &dyn Display) {
+    app.metrics.bad_requests.add(reason, 1);
+    let reason = reason.as_str();
     let Allowed::Yes { suppressed } = app.sampler.allow(reason, clock::now()) else { return };
     info!(event = "error", reason, ip = ip(app, client), %detail, suppressed);
     let detail = detail.to_string();
@@ -256,7 +266,9 @@ pub(super) fn bad_request(app: &App, client: IpAddr, reason: &'static str, detai
 }
 
 /// A request went beyond a limit.
-pub(super) fn limited(app: &App, client: IpAddr, limit: &'static str, value: usize) {
+pub(super) fn limited(app: &App, client: IpAddr, limit: LimitHit, value: usize) {
+    app.metrics.limit_hits.add(limit, 1);
+    let limit = limit.as_str();
     let Allowed::Yes { suppressed } = app.sampler.allow(limit, clock::now()) else { return };
     info!(event = "limit", limit, value, ip = ip(app, client), suppressed);
     tell(app, client, What::Limit { limit, value: value as u64 });

@@ -34,6 +34,7 @@ use super::{
 use crate::{
     broker::{Generation, Session},
     config::{Config, Transport},
+    metrics::{HttpPath, LimitHit, StatusClass},
 };
 
 /// Where a request has led.
@@ -52,6 +53,22 @@ impl Routed {
             later @ (Self::Held(_) | Self::Streaming(_)) => later,
         }
     }
+
+    /// Counts the answer, if there is one already.
+    fn counted(self, app: &App, path: HttpPath) -> Self {
+        match self {
+            Self::Ready(response) => Self::Ready(counted(app, path, response)),
+            Self::Streaming(response) => Self::Streaming(counted(app, path, response)),
+            Self::Held(held) => Self::Held(held),
+        }
+    }
+}
+
+/// Counts the answer to a request for `path`. By value, so that no future keeps it for that.
+pub(super) fn counted(app: &App, path: HttpPath, response: Response<Body>) -> Response<Body> {
+    let class = StatusClass::of(response.status().as_u16());
+    app.metrics.http_requests.add((path, class), 1);
+    response
 }
 
 /// A connect to be held. All else of its request, body and processing included, is gone.
@@ -67,7 +84,7 @@ impl Held {
         (Arc::clone(self.connect.session()), self.connect.generation())
     }
 
-    /// Waits for something to answer with.
+    /// Waits for something to answer with. The caller counts the answer.
     pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
         let release = self.poller.wait(app, &self.connect).await;
         let Self { dress, poller, connect } = *self;
@@ -82,13 +99,14 @@ pub(super) async fn respond(
     request: Request<Incoming>,
 ) -> Routed {
     if let Err((status, problem)) = check_head(http, &request) {
-        return Routed::Ready(text(status, problem));
+        return Routed::Ready(text(status, problem)).counted(&http.app, HttpPath::Other);
     }
     if !is_bayeux(&http.app.config, request.uri().path()) {
         if publish::serves(&http.app, request.uri().path()) {
-            return publish::respond(http, request).await;
+            return publish::respond(http, request).await.counted(&http.app, HttpPath::Api);
         }
-        return Routed::Ready(elsewhere(&http.app, files, &request).await);
+        let response = elsewhere(&http.app, files, &request).await;
+        return Routed::Ready(response).counted(&http.app, HttpPath::Other);
     }
     let client = http.app.proxies.client(http.peer.ip(), request.headers());
     let routed = match *request.method() {
@@ -102,7 +120,7 @@ pub(super) async fn respond(
             None => script(&http.app, &request, client).await,
         },
         Method::OPTIONS => {
-            Routed::Ready(match http.app.origins.preflight(request.headers(), client.scheme) {
+            Routed::Ready(match http.app.preflight(request.headers(), client.scheme) {
                 Ok(response) => response.map(|()| Body::default()),
                 Err(problem) => text(StatusCode::FORBIDDEN, problem),
             })
@@ -114,7 +132,7 @@ pub(super) async fn respond(
             Routed::Ready(response)
         }
     };
-    routed.no_store()
+    routed.no_store().counted(&http.app, HttpPath::Bayeux)
 }
 
 /// Answers a POST to a Bayeux path that was read without hyper, within the limits of heads and bodies.
@@ -124,7 +142,7 @@ pub(super) async fn respond_read(http: &Http, request: lean::Request) -> Routed 
         Ok((dress, poller)) => dress.poll(poller, &http.app, &request.headers, &request.body).await,
         Err((status, problem)) => Routed::Ready(text(status, problem)),
     };
-    routed.no_store()
+    routed.no_store().counted(&http.app, HttpPath::Bayeux)
 }
 
 /// long-polling.
@@ -153,7 +171,7 @@ fn admit(
         let problem = "the transport long-polling is not enabled\n";
         return Err((StatusCode::BAD_REQUEST, problem.to_owned()));
     }
-    let page = match app.origins.check(RequestKind::Post, headers, client.scheme) {
+    let page = match app.check_origin(RequestKind::Post, headers, client.scheme) {
         Verdict::Refused(problem) => return Err((StatusCode::FORBIDDEN, problem)),
         // A copy: the value is a piece of the request, which a held poll must not keep.
         Verdict::Allowed(page) => Some(HeaderValue::from_bytes(page.as_bytes()).unwrap_or(page)),
@@ -171,7 +189,7 @@ async fn script(app: &Arc<App>, request: &Request<Incoming>, client: Client) -> 
         return Routed::Ready(text(StatusCode::BAD_REQUEST, problem));
     }
     if let Verdict::Refused(problem) =
-        app.origins.check(RequestKind::Jsonp, request.headers(), client.scheme)
+        app.check_origin(RequestKind::Jsonp, request.headers(), client.scheme)
     {
         return Routed::Ready(text(StatusCode::FORBIDDEN, problem));
     }
@@ -270,7 +288,7 @@ async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (Sta
     let too_large = || {
         let limit = limits.message_size;
         let problem = format!("the body is larger than {limit} bytes (limits.message_size)\n");
-        report::limited(app, client.address, "limits.message_size", limit);
+        report::limited(app, client.address, LimitHit::MessageSize, limit);
         (StatusCode::PAYLOAD_TOO_LARGE, problem)
     };
     if body.size_hint().lower() > limits.message_size as u64 {

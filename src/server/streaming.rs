@@ -66,7 +66,7 @@ pub(super) fn respond(
     // A page reads the other two by script, and then its browser names it or asks for CORS headers.
     let kind =
         if matches!(form, Form::Iframe { .. }) { RequestKind::Jsonp } else { RequestKind::Post };
-    let page = match app.origins.check(kind, request.headers(), client.scheme) {
+    let page = match app.check_origin(kind, request.headers(), client.scheme) {
         Verdict::Refused(problem) => return Some(text(StatusCode::FORBIDDEN, problem)),
         Verdict::Allowed(page) => Some(page),
         Verdict::NoOrigin => None,
@@ -186,6 +186,7 @@ impl Flow {
     /// Takes the session over from whatever has carried it.
     fn new(app: &Arc<App>, session: &Arc<Session>, form: Form, slot: Option<HoldSlot>) -> Self {
         let connect = Connect::of_stream(app, session);
+        session.set_transport(form.transport());
         let drained = Arc::clone(app);
         Self {
             app: Arc::clone(app),

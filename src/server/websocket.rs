@@ -39,6 +39,7 @@ use crate::{
     broker::{Batch, BrowserId, Ready},
     config::Transport,
     events::Page,
+    metrics::{BadRequest, SocketClose},
     ws::{close, decode::Event},
 };
 
@@ -74,6 +75,9 @@ pub(super) struct Upgraded {
 
 /// Makes a connection of an upgraded socket; [`Connection::serve`] runs it.
 pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box<Connection> {
+    if upgraded.transport == Transport::WebSocket {
+        app.metrics.websocket_connections.add((), 1);
+    }
     Box::new(Connection {
         binding: Binding::Nobody(Leave::later(&app)),
         opened: app.fallback.moment(),
@@ -213,7 +217,12 @@ impl Connection {
             }
             Ok(Event::Close(code, _)) => Err(End::ClosedByClient(code)),
             Err(RecvError::Violation(violation)) => {
-                report::bad_request(&self.app, self.upgraded.address, "frame", &violation);
+                report::bad_request(
+                    &self.app,
+                    self.upgraded.address,
+                    BadRequest::Frame,
+                    &violation,
+                );
                 Err(End::Close(violation.code, violation.reason))
             }
             Err(RecvError::Closed(_)) => Err(End::Lost),
@@ -254,10 +263,27 @@ impl Connection {
             End::TimedOut => (Some(close::NORMAL), ""),
             End::Close(code, reason) => (Some(code), reason),
             End::Silent => (Some(close::GOING_AWAY), "no answer to a ping"),
-            End::Lost | End::GivenUp => return,
+            End::Lost | End::GivenUp => return self.count_close(SocketClose::Lost),
         };
+        self.count_close(SocketClose::of(code));
         if self.socket.send_close(code, reason).await.is_ok() {
             self.socket.shut_down(LINGER).await;
+        }
+    }
+
+    fn count_close(&self, close: SocketClose) {
+        if self.upgraded.transport == Transport::WebSocket {
+            self.app.metrics.websocket_closes.add(close, 1);
+        }
+    }
+}
+
+/// Whatever ends a connection, it is no longer open. Not a guard in [`Connection::serve`], whose future
+/// would keep it.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.upgraded.transport == Transport::WebSocket {
+            self.app.metrics.websocket_connections.sub((), 1);
         }
     }
 }

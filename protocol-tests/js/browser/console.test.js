@@ -30,15 +30,13 @@ async function start(name) {
 
 const node = await start("shared");
 const { broker } = node;
-// A broker without metrics answers 404, which the browser reports although the page goes on without.
-const complaintsExpected = (await fetch(`${node.console}/metrics`)).status === 404 && /^\/metrics /;
 const websocket = await clientFactory(9, "websocket");
 const polling = await clientFactory(9, "long-polling");
 const browser = await launch();
 
 /** Opens a page of the console, signed in by the link that the broker prints. */
 async function open(bench, where = "overview", { at = node, options, ...more } = {}) {
-  const page = await tab(bench, await visitor(bench, browser, options), `${at.console}/#key=${at.key}`, { complaintsExpected, ...more });
+  const page = await tab(bench, await visitor(bench, browser, options), `${at.console}/#key=${at.key}`, more);
   await page.getByText("serving").waitFor();
   if (where !== "overview") await go(page, where);
   return page;

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use crate::events::Policy;
+use crate::events::{Cause, Policy};
 
 /// What a push did.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub(in crate::broker) struct Settled {
     pub(in crate::broker) dropped: Dropped,
     /// Messages that found no queue to return to, because the session has ended.
     pub(in crate::broker) discarded: usize,
+    /// Why it has.
+    pub(in crate::broker) ended: Option<Cause>,
 }
 
 /// What the end of a mailbox leaves to tell.

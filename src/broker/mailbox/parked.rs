@@ -102,7 +102,8 @@ impl Mailbox {
             return None;
         }
         self.transit.get_or_insert_default().leaving = true;
-        Some(self.claim(Carrier::None).1)
+        // No carrier gets this claim, so nothing asks when it was made.
+        Some(self.claim(Carrier::None, 0).1)
     }
 
     /// Whether the client was told to shake hands anew and nothing may be delivered.

@@ -16,7 +16,7 @@ fn lossless(number: usize) -> Frame {
 /// A mailbox that holds the numbers, and its first carrier.
 fn mailbox(carrier: Carrier, held: impl IntoIterator<Item = usize>) -> (Mailbox, Generation) {
     let mut mailbox = Mailbox::new(false);
-    let (owner, _) = mailbox.claim(carrier);
+    let (owner, _) = mailbox.claim(carrier, 0);
     for number in held {
         assert!(mailbox.push(&lossless(number), WIDE).entered);
     }
@@ -66,7 +66,7 @@ fn nobody_takes_a_second_batch_while_one_is_out() {
     let taken = mailbox.take(Some(owner), Take { frames_max: 1, ..Take::ALL }).unwrap();
     assert!(mailbox.take(Some(owner), Take::ALL).is_none());
     assert!(mailbox.take(None, Take::ALL).is_none());
-    let (newer, _) = mailbox.claim(Carrier::Poll);
+    let (newer, _) = mailbox.claim(Carrier::Poll, 0);
     assert!(mailbox.take(Some(newer), Take::ALL).is_none());
     let (bell, waker) = Bell::new();
     assert_eq!(mailbox.ready(newer, &waker), None);
@@ -81,7 +81,7 @@ fn p043_a_newer_carrier_supersedes_and_wakes_the_older() {
     let (mut mailbox, older) = mailbox(Carrier::Poll, []);
     let (bell, waker) = Bell::new();
     assert_eq!(mailbox.ready(older, &waker), None);
-    let (newer, woken) = mailbox.claim(Carrier::Socket);
+    let (newer, woken) = mailbox.claim(Carrier::Socket, 0);
     woken.expect("the older carrier waits").wake();
     assert_eq!(bell.rings(), 1);
     assert_eq!(mailbox.ready(older, &waker), Some(Ready::Superseded));
@@ -180,7 +180,7 @@ fn a_socket_is_not_held_off_and_keeps_its_messages_from_requests() {
 #[test]
 fn p059_in_deliver_only_mode_requests_neither_take_nor_hold_off() {
     let mut mailbox = Mailbox::new(true);
-    let (owner, _) = mailbox.claim(Carrier::Poll);
+    let (owner, _) = mailbox.claim(Carrier::Poll, 0);
     let (_, waker) = Bell::new();
     mailbox.request_begun();
     assert_eq!(mailbox.ready(owner, &waker), None);

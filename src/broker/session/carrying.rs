@@ -38,7 +38,7 @@ impl RequestGuard {
     #[must_use]
     pub fn take(&self) -> Option<Batch> {
         let frames = self.0.mailbox.lock().take(None, Take::ALL)?;
-        Some(Batch::new(Arc::clone(&self.0), frames))
+        Some(Batch::new(Arc::clone(&self.0), frames, Generation::NONE))
     }
 }
 

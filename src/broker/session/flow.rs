@@ -8,9 +8,12 @@ use std::{
 };
 
 use super::Session;
-use crate::broker::{
-    batch::Batch,
-    mailbox::{Generation, Ready},
+use crate::{
+    bayeux::Frame,
+    broker::{
+        batch::Batch,
+        mailbox::{Generation, Ready},
+    },
 };
 
 impl Session {
@@ -25,7 +28,7 @@ impl Session {
     ) -> Poll<Result<Batch, Ready>> {
         let flow = self.mailbox.lock().flow(owner, connect, cx.waker());
         flow.map_or(Poll::Pending, |flow| {
-            Poll::Ready(flow.map(|frames| Batch::new(Arc::clone(self), frames)))
+            Poll::Ready(flow.map(|frames| Batch::new(Arc::clone(self), frames, owner)))
         })
     }
 
@@ -33,17 +36,17 @@ impl Session {
     /// of `owner`, which is woken otherwise.
     pub(in crate::broker) fn flowed(
         &self,
-        written: usize,
+        written: &[Frame],
         owner: Generation,
         cx: &Context<'_>,
     ) -> bool {
         let mut mailbox = self.mailbox.lock();
-        mailbox.wrote(written);
+        mailbox.wrote(written.len());
         let settled = mailbox.settle(Vec::new());
         let more = mailbox.ready(owner, cx.waker()).is_some();
         let heir = mailbox.heir().cloned();
         drop(mailbox);
-        self.counters.delivered.add(written);
+        self.counters.delivered.wrote(self.route(), written, owner);
         if let Some(heir) = heir {
             heir.take_back(Vec::new());
         }

@@ -1,16 +1,12 @@
-//! Who the client of a session is and how it comes, as far as others may be told.
+//! Who the client of a session is, as far as others may be told.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use super::Session;
 use crate::{
     bayeux::ChannelName,
-    config::Transport,
     events::{Peer, Sid, Subject},
 };
-
-/// No connect has come yet.
-pub(super) const NO_TRANSPORT: u8 = u8::MAX;
 
 impl Session {
     /// Says who the session's client is; the first word stays.
@@ -28,20 +24,6 @@ impl Session {
     #[must_use]
     pub fn sid(&self) -> Option<Sid> {
         self.peer().and_then(|peer| peer.sid)
-    }
-
-    /// The transport of its last connect.
-    #[must_use]
-    pub fn transport(&self) -> Option<Transport> {
-        Transport::ALL.get(usize::from(self.transport.load(Ordering::Relaxed))).copied()
-    }
-
-    /// Notes the transport of a connect, and returns the one before.
-    pub fn set_transport(&self, transport: Transport) -> Option<Transport> {
-        let index = Transport::ALL.iter().position(|known| *known == transport);
-        let index = index.and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_TRANSPORT);
-        let before = self.transport.swap(index, Ordering::Relaxed);
-        Transport::ALL.get(usize::from(before)).copied()
     }
 
     /// Whom events of it are about.

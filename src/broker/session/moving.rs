@@ -14,6 +14,7 @@ use crate::{
         mailbox::{Carrier, Closed, Estate, Pushed},
         routes::Routes,
     },
+    events::Cause,
 };
 
 /// What a session gave up that its client did not claim in time.
@@ -156,7 +157,7 @@ impl Session {
         let settled = mailbox.take_back(unwritten);
         drop(mailbox);
         self.counters.dropped(settled.dropped);
-        self.counters.discarded.add(settled.discarded);
+        self.counters.discarded.add(Cause::Moved, settled.discarded);
         if let Some(waker) = settled.waker {
             waker.wake();
         }

@@ -48,13 +48,13 @@ fn p022_a_client_id_is_32_hex_digits_and_reads_back() {
 fn a_signal_tells_messages_supersession_and_the_end() {
     let session = session();
     let (bell, waker) = Bell::new();
-    let first = session.claim(Carrier::Poll, true, 10);
+    let first = session.claim(Carrier::Poll, true, 10, 0);
     assert_eq!(poll(&session, first, &waker), Poll::Pending);
     push(&session, 1).waker.unwrap().wake();
     assert_eq!((bell.rings(), poll(&session, first, &waker)), (1, Poll::Ready(Ready::Messages)));
     session.take(first, Take::ALL).unwrap().settle();
     assert_eq!(poll(&session, first, &waker), Poll::Pending);
-    let second = session.claim(Carrier::Socket, true, 10);
+    let second = session.claim(Carrier::Socket, true, 10, 0);
     assert_eq!((bell.rings(), poll(&session, first, &waker)), (1, Poll::Ready(Ready::Superseded)));
     assert_eq!(poll(&session, second, &waker), Poll::Pending);
     session.close_mailbox(Cause::Kicked);
@@ -65,7 +65,7 @@ fn a_signal_tells_messages_supersession_and_the_end() {
 #[test]
 fn a_dropped_batch_returns_what_was_not_written_and_wakes() {
     let session = session();
-    let owner = session.claim(Carrier::Socket, true, 10);
+    let owner = session.claim(Carrier::Socket, true, 10, 0);
     (1..=4).for_each(|number| drop(push(&session, number)));
     let mut batch = session.take(owner, Take::ALL).unwrap();
     let (bell, waker) = Bell::new();
@@ -88,7 +88,7 @@ fn a_dropped_batch_returns_what_was_not_written_and_wakes() {
 #[test]
 fn a_socket_flows_batch_by_batch_and_is_woken_when_nothing_is_left() {
     let session = session();
-    let owner = session.claim(Carrier::Socket, true, 10);
+    let owner = session.claim(Carrier::Socket, true, 10, 0);
     let (bell, waker) = Bell::new();
     let cx = Context::from_waker(&waker);
     let flow = |owner| session.poll_flow(owner, false, &cx);
@@ -107,14 +107,14 @@ fn a_socket_flows_batch_by_batch_and_is_woken_when_nothing_is_left() {
     assert_eq!((session.queued_bytes(), session.counters.delivered.value()), (0, 2));
     assert!(push(&session, 3).waker.is_some(), "the socket waits again");
 
-    session.claim(Carrier::Socket, true, 10);
+    session.claim(Carrier::Socket, true, 10, 0);
     assert!(matches!(flow(owner), Poll::Ready(Err(Ready::Superseded))));
 }
 
 #[test]
 fn p059_a_deliver_only_session_flows_to_nobody_and_tells_a_held_connect() {
     let session = session();
-    let owner = session.claim(Carrier::Socket, true, 10);
+    let owner = session.claim(Carrier::Socket, true, 10, 0);
     session.start_acknowledging();
     drop(push(&session, 1));
     let cx = Context::from_waker(std::task::Waker::noop());
@@ -126,7 +126,7 @@ fn p059_a_deliver_only_session_flows_to_nobody_and_tells_a_held_connect() {
 #[test]
 fn a_writer_that_counts_too_far_loses_nothing_else() {
     let session = session();
-    let owner = session.claim(Carrier::Socket, true, 10);
+    let owner = session.claim(Carrier::Socket, true, 10, 0);
     push(&session, 1);
     let mut batch = session.take(owner, Take::ALL).unwrap();
     *batch.progress().1 = 9;
@@ -137,7 +137,7 @@ fn a_writer_that_counts_too_far_loses_nothing_else() {
 #[test]
 fn p057_a_request_guard_holds_off_a_poll_and_hands_the_rest_on() {
     let session = session();
-    let owner = session.claim(Carrier::Poll, true, 10);
+    let owner = session.claim(Carrier::Poll, true, 10, 0);
     let (bell, waker) = Bell::new();
     assert_eq!(poll(&session, owner, &waker), Poll::Pending);
     let request = session.begin_request();
@@ -154,7 +154,7 @@ fn p057_a_request_guard_holds_off_a_poll_and_hands_the_rest_on() {
 #[test]
 fn p051_a_held_session_has_no_deadline_and_nothing_moves_it() {
     let session = session();
-    let owner = session.claim(Carrier::Poll, true, 10);
+    let owner = session.claim(Carrier::Poll, true, 10, 0);
     assert!(!session.extend(1_000_000));
     assert!(session.needs_wheel(5));
     assert_eq!(session.due(5, 1_000_000), Due::Held);
@@ -166,8 +166,8 @@ fn p051_a_held_session_has_no_deadline_and_nothing_moves_it() {
 #[test]
 fn only_the_newest_carrier_starts_the_expiry_clock() {
     let session = session();
-    let older = session.claim(Carrier::Poll, true, 10);
-    let newer = session.claim(Carrier::Poll, true, 10);
+    let older = session.claim(Carrier::Poll, true, 10, 0);
+    let newer = session.claim(Carrier::Poll, true, 10, 0);
     assert!(!session.release(older, 70));
     session.needs_wheel(5);
     assert_eq!(session.due(5, 6), Due::Held);
@@ -182,7 +182,7 @@ fn a_deadline_moves_later_by_a_message_and_earlier_by_a_release() {
     assert!(session.extend(10) && session.extend(20) && !session.extend(15));
     assert!(session.needs_wheel(20), "nobody looks at it yet");
     assert!(!session.needs_wheel(20) && !session.needs_wheel(30), "the entry at 20 will see");
-    let owner = session.claim(Carrier::Socket, false, 8);
+    let owner = session.claim(Carrier::Socket, false, 8, 0);
     assert!(session.needs_wheel(8), "an earlier deadline needs an earlier entry");
     assert_eq!(session.due(20, 20), Due::Stale);
     assert_eq!(session.due(8, 8), Due::Expired);

@@ -66,7 +66,7 @@ fn the_queue_bound_ends_the_session_as_slow() {
     assert!(session.take(owner, Take::ALL).is_none());
     let counters = broker.counters();
     assert_eq!((counters.queued.value(), counters.discarded.value()), (2, 2));
-    assert_eq!(counters.sessions_slow.value(), 1);
+    assert_eq!(counters.sessions_ended.of(Cause::Slow), 1);
     assert_eq!(broker.take_ended().first().map(|ended| ended.cause), Some(Cause::Slow));
     publish(&broker, "/a", "4");
     assert_eq!(counters.queued.value(), 2, "nobody is subscribed any more");
@@ -107,7 +107,7 @@ fn above_85_percent_the_largest_queues_end_until_below() {
     publish(&broker, "/a", "[1]");
     broker.tick(now + 2 * TICK);
     assert_eq!((large.queued(), small.queued(), broker.sessions()), (0, 20, 2));
-    assert_eq!(broker.counters().sessions_shed.value(), 1);
+    assert_eq!(broker.counters().sessions_ended.of(Cause::Limit), 1);
     assert_eq!(broker.take_ended().first().map(|ended| ended.discarded), Some(65));
     drop(none);
 }

@@ -192,7 +192,7 @@ fn sf09_what_is_written_in_vain_counts_into_the_bound_of_the_next_session() {
     let (new, _) = bench.moved();
     assert!(new.queued_bytes() > 0);
     bench.publish("/a", [3]);
-    assert_eq!(bench.broker.counters().sessions_slow.value(), 1);
+    assert_eq!(bench.broker.counters().sessions_ended.of(Cause::Slow), 1);
 }
 
 #[test]

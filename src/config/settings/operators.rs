@@ -1,8 +1,8 @@
-//! The keys of `[auth]`, `[admin]` and `[log]`: who may, and what operators see.
+//! The keys of `[auth]`, `[admin]`, `[metrics]` and `[log]`: who may, and what operators see.
 
 use super::{Setting, syntax};
 use crate::config::{
-    Config, LogFormat, LogIp,
+    Config, LogFormat, LogIp, OpenMetrics,
     form::{Address, Choice, Count, FilePath, Flag, Optional, Text},
 };
 
@@ -36,6 +36,17 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             Optional { word: Some("auto"), form: FilePath },
             "Where the key is kept that the broker makes when `auth.keys` has none of the role \
              `admin`. `auto`: `bayeuxd/admin.key`, in the folder of `api.key_file`.",
+        ),
+        Setting::new(
+            "metrics.open",
+            |c| &mut c.metrics.open,
+            Choice(&[
+                ("loopback", OpenMetrics::Loopback),
+                ("always", OpenMetrics::Always),
+                ("never", OpenMetrics::Never),
+            ]),
+            "When `/metrics` needs no key: while the operators' listener is on loopback, always, or \
+             never. A key of the role `monitor` or `admin` opens it in any case.",
         ),
         Setting::new(
             "log.level",

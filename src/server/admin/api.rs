@@ -18,6 +18,7 @@ use super::{
 use crate::{
     auth::Principal,
     events::Operation,
+    metrics::Denied,
     server::{
         app::App,
         body::Body,
@@ -179,7 +180,10 @@ async fn admit(
             report::key_refused(app, address, Operation::Admin);
             Err(Problem::RoleDenied { key: principal.id().to_string() })
         }
-        Credentials::None => Err(Problem::Unauthorized { presented: false }),
+        Credentials::None => {
+            app.metrics.denied.add(Denied::AdminKey, 1);
+            Err(Problem::Unauthorized { presented: false })
+        }
         Credentials::Wrong => {
             report::key_refused(app, address, Operation::Admin);
             sleep(WRONG_KEY_DELAY).await;

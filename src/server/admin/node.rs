@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bayeux::Rfc3339,
-    broker::Counters,
+    broker::{Cause, Counters},
     config::{Config, ShownValue},
     server::{app::App, body::Body, clock},
 };
@@ -101,8 +101,8 @@ impl Totals {
         Self {
             sessions_created: counters.sessions_created.value(),
             sessions_ended: counters.sessions_ended.value(),
-            sessions_slow: counters.sessions_slow.value(),
-            sessions_shed: counters.sessions_shed.value(),
+            sessions_slow: counters.sessions_ended.of(Cause::Slow),
+            sessions_shed: counters.sessions_ended.of(Cause::Limit),
             handshakes_refused: counters.handshakes_refused.value(),
             published: counters.published.value(),
             publishes_refused: counters.publishes_refused.value(),

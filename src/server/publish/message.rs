@@ -17,7 +17,7 @@ use crate::{
     broker::{Payload, Published, Reach, Sid, Wakes},
     events::Via,
     server::{
-        dispatch::{carry, stamped},
+        dispatch::{Taken, carry, stamped},
         report,
     },
 };
@@ -115,8 +115,9 @@ impl Publisher {
     async fn send(&self, message: Checked<'_, '_>, wakes: &mut Wakes) -> Outcome {
         let Some(key) = message.entry.idempotency_key.as_deref() else {
             let reach = message.reach();
-            let published = self.enter(&message, &reach)?;
+            let (published, taken) = self.enter(&message, &reach)?;
             carry(&self.caller.app, published, wakes).await;
+            taken.settle(&self.caller.app);
             self.tell(&message, &reach);
             return Ok(Receipt::of(&reach));
         };
@@ -147,11 +148,16 @@ impl Publisher {
         }
     }
 
-    fn enter(&self, message: &Checked<'_, '_>, reach: &Arc<Reach>) -> Result<Published, Refusal> {
-        let app = &self.caller.app;
-        stamped(app, message.payload(), |payload| {
-            app.broker.publish_counted(None, &message.channel, payload, Arc::clone(reach), now())
-        })
+    fn enter(
+        &self,
+        message: &Checked<'_, '_>,
+        reach: &Arc<Reach>,
+    ) -> Result<(Published, Taken), Refusal> {
+        let (app, now) = (&self.caller.app, now());
+        let published = stamped(app, message.payload(), |payload| {
+            app.broker.publish_counted(None, &message.channel, payload, Arc::clone(reach), now)
+        })?;
+        Ok((published, Taken::count(app, Via::Http, &message.payload(), now)))
     }
 
     /// Tells listeners of a message that is in every queue.
@@ -175,8 +181,9 @@ impl Publisher {
         let published = self.enter(message, &reach);
         let rest = async move {
             let outcome = match published {
-                Ok(published) => {
+                Ok((published, taken)) => {
                     carry(&app, published, &mut Wakes::default()).await;
+                    taken.settle(&app);
                     Ok(Receipt::of(&reach))
                 }
                 Err(refusal) => Err(Problem::from(refusal)),

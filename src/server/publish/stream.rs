@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     broker::Wakes,
+    metrics::Source,
     server::{
         body::Body,
         http::{Answering, Http},
@@ -122,6 +123,8 @@ impl Stream {
 
     /// Publishes the lines that a chunk completes.
     async fn take(&mut self, chunk: &[u8]) -> Result<(), Ended> {
+        let metrics = &self.publisher.caller.app.metrics;
+        metrics.bytes_received.add(Source::Api, chunk.len());
         let mut wakes = Wakes::default();
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {

@@ -136,8 +136,8 @@ impl Lines {
     }
 
     /// Ends the connection as [`super::super::websocket::io::Socket::shut_down`] does.
-    pub(in crate::server) async fn shut_down(self, linger: Duration) {
-        shut_down(self.stream, linger).await;
+    pub(in crate::server) async fn shut_down(&mut self, linger: Duration) {
+        shut_down(&mut self.stream, linger).await;
     }
 
     pub(in crate::server) fn poll_recv(

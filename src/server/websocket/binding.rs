@@ -10,6 +10,7 @@ use std::{
 use super::{BACKLOG_TIME, Connection, End, LINGER};
 use crate::{
     broker::{Carrier, Cause, Generation, Ready, Session},
+    metrics::Reply,
     server::{
         app::App,
         clock,
@@ -193,7 +194,9 @@ impl Connection {
 
     /// Leaves deliveries to the carrier that has taken over.
     pub(super) fn hand_over(&mut self) {
-        self.connect = None;
+        if let Some((connect, _)) = self.connect.take() {
+            connect.count(Reply::Superseded);
+        }
         if let Binding::Carrier { session, .. } = &self.binding {
             let leave = Leave::later(&self.app);
             self.binding = Binding::Former { session: Arc::clone(session), leave };

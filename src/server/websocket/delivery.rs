@@ -12,6 +12,7 @@ use tokio::{select, task::coop::consume_budget};
 use super::{Connection, End, Wake, binding::Binding, io::SendError};
 use crate::{
     broker::{Batch, Take},
+    metrics::BadRequest,
     server::{clock, connect::Release, report},
 };
 
@@ -118,7 +119,7 @@ impl Connection {
     fn lost(&self, error: &SendError) -> End {
         match error {
             SendError::Stalled => {
-                report::bad_request(&self.app, self.upgraded.address, "stalled", error);
+                report::bad_request(&self.app, self.upgraded.address, BadRequest::Stalled, error);
                 End::GivenUp
             }
             SendError::Closed(_) => End::Lost,

@@ -219,8 +219,8 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
     ///
     /// Without that wait, bytes which nobody has read make the kernel reset the connection, and the
     /// reset destroys a close frame that is still under way (RFC 6455 7.1.1).
-    pub async fn shut_down(self, linger: Duration) {
-        shut_down(self.stream, linger).await;
+    pub async fn shut_down(&mut self, linger: Duration) {
+        shut_down(&mut self.stream, linger).await;
     }
 
     async fn send_message(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
@@ -305,13 +305,13 @@ fn wire(frame: &Frame, deflate_bytes_max: Option<usize>) -> &Bytes {
 
 /// See [`Socket::shut_down`].
 pub(in crate::server) async fn shut_down<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
+    stream: &mut S,
     linger: Duration,
 ) {
     let farewell = async {
         stream.shutdown().await?;
         loop {
-            poll_fn(|cx| read_some(&mut stream, cx, |_| ())).await?;
+            poll_fn(|cx| read_some(stream, cx, |_| ())).await?;
         }
     };
     // Both outcomes, the end of the stream and the end of patience, are as good.

@@ -8,6 +8,7 @@ use super::{Connection, End, LINGER};
 use crate::{
     bayeux::parse_batch,
     broker::{Carrier, Cause},
+    metrics::{BadRequest, Source},
     server::{
         clock,
         connect::Release,
@@ -22,8 +23,9 @@ impl Connection {
     /// Processes a frame of messages and writes what it leads to (protocol.md 102-104).
     pub(super) async fn text(&mut self, text: &[u8]) -> Result<(), End> {
         let app = Arc::clone(&self.app);
+        app.metrics.bytes_received.add(Source::Client(self.upgraded.transport), text.len());
         let batch = parse_batch(text, &app.limits).map_err(|error| {
-            report::bad_request(&app, self.upgraded.address, "json", &error);
+            report::bad_request(&app, self.upgraded.address, BadRequest::Json, &error);
             End::Close(close::INTERNAL_ERROR, "not a Bayeux message")
         })?;
         let sender = Sender {

@@ -47,7 +47,7 @@ impl Connection {
             if let Some((connect, _)) = &self.connect {
                 report::timed_out(&self.app, connect.session());
             }
-            self.answer_connect(Release::Due).await?;
+            self.answer_connect(Release::TimedOut).await?;
         }
         if let Some(Leave { code, .. }) = self.binding.leave().filter(|leave| leave.at <= now) {
             return Err(End::Close(code, "no session"));

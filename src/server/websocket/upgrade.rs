@@ -59,7 +59,7 @@ pub(in crate::server) fn respond(
         return text(StatusCode::BAD_REQUEST, "the transport websocket is not enabled\n");
     }
     if let Verdict::Refused(problem) =
-        app.origins.check(RequestKind::Upgrade, request.headers(), client.scheme)
+        app.check_origin(RequestKind::Upgrade, request.headers(), client.scheme)
     {
         return text(StatusCode::FORBIDDEN, problem);
     }

@@ -21,7 +21,7 @@ fn p126_what_is_taken_stays_until_it_is_acknowledged() {
     mailbox.push(&lossless(3), WIDE);
     assert_eq!(take(&mut mailbox, owner), (2, vec![1, 2, 3]));
     assert!(mailbox.must_resend());
-    assert_eq!(mailbox.acknowledge(2), 3);
+    assert_eq!(mailbox.acknowledge(2).0, 3);
     assert!(!mailbox.must_resend());
     assert_eq!(mailbox.bytes(), 0);
 }
@@ -37,7 +37,7 @@ fn p124_only_a_connect_reply_takes() {
 #[test]
 fn a_superseded_carrier_gets_neither_messages_nor_a_number() {
     let (mut mailbox, older) = acknowledging(1..=1);
-    let (newer, _) = mailbox.claim(Carrier::Socket);
+    let (newer, _) = mailbox.claim(Carrier::Socket, 0);
     assert!(mailbox.take_numbered(older).is_none());
     assert_eq!(take(&mut mailbox, newer), (1, vec![1]));
 }
@@ -46,7 +46,7 @@ fn a_superseded_carrier_gets_neither_messages_nor_a_number() {
 fn a_newer_carrier_does_not_wait_for_the_batch_of_the_older() {
     let (mut mailbox, older) = acknowledging(1..=1);
     assert_eq!(take(&mut mailbox, older), (1, vec![1]));
-    let (newer, _) = mailbox.claim(Carrier::Poll);
+    let (newer, _) = mailbox.claim(Carrier::Poll, 0);
     assert_eq!(take(&mut mailbox, newer), (2, vec![1]));
 }
 
@@ -54,7 +54,7 @@ fn a_newer_carrier_does_not_wait_for_the_batch_of_the_older() {
 fn without_the_extension_there_are_no_numbers() {
     let (mut mailbox, owner) = mailbox(Carrier::Poll, 1..=1);
     assert!(mailbox.take_numbered(owner).is_none());
-    assert_eq!(mailbox.acknowledge(1), 0);
+    assert_eq!(mailbox.acknowledge(1), (0, 0));
     assert!(!mailbox.must_resend());
 }
 

@@ -163,7 +163,7 @@ proptest! {
                     dropped += settled.dropped.latest;
                     discarded += settled.discarded;
                 },
-                Step::Claim => owner = mailbox.claim(Carrier::Poll).0,
+                Step::Claim => owner = mailbox.claim(Carrier::Poll, 0).0,
                 Step::Request => {
                     let taken = mailbox.take(None, Take::ALL);
                     prop_assert_eq!(taken.as_ref().map_or(0, Vec::len), model.take(Take::ALL));
