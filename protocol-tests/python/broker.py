@@ -56,6 +56,10 @@ class Broker:
         while line := await self._process.stdout.readline():
             self._output += line.decode()
 
+    def count(self, text):
+        """How often `text` occurs in what the broker has written."""
+        return self._output.count(text)
+
     @property
     def url(self):
         """The endpoint, by name: aiohttp returns no cookies to a host that is an address."""

@@ -7,6 +7,7 @@ import sys
 from aiocometd_noloop import Client, ConnectionType
 from aiocometd_noloop.exceptions import ServerError
 
+from breaker import Breaker
 from broker import Broker
 from runner import run
 
@@ -142,6 +143,35 @@ async def monitoring(_, open_client):
         broker.abandon()
 
 
+async def breaking(broker):
+    """sf04 on a network that breaks WebSockets the client stays there, and receives everything"""
+    async with Breaker(broker.port, 0.4) as network:
+        url = f"http://localhost:{network.port}/cometd"
+        types = [ConnectionType.WEBSOCKET, ConnectionType.LONG_POLLING]
+        sender = Client(broker.url, ConnectionType.LONG_POLLING)
+        async with sender, Client(url, types, connection_timeout=15) as reader:
+            await reader.subscribe("/python/breaking")
+            received, sent = [], 0
+
+            async def read():
+                while True:
+                    received.append((await reader.receive())["data"])
+
+            reading = asyncio.create_task(read())
+            # It is moved after the third break; a few more must change nothing.
+            while network.broken < 6:
+                await sender.publish("/python/breaking", sent)
+                sent += 1
+                await asyncio.sleep(0.01)
+            network.heal()
+            while sent - 1 not in received:  # the check has a limit of time
+                await asyncio.sleep(0.05)
+            reading.cancel()
+            assert received == list(range(sent)), received
+            assert reader.connection_type == ConnectionType.WEBSOCKET
+    assert broker.count('"kind":"demoted"') == 1, "it is led to a handshake once"
+
+
 def complain(loop, context):
     """Reports what no check caught, but for the client's cancelled tasks."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
@@ -162,6 +192,7 @@ async def main():
         for body in bodies:
             name = f"{body.__doc__.rstrip('.')} ({transport.value})"
             checks.append((name, functools.partial(body, broker, open_client)))
+    checks.append((breaking.__doc__.rstrip('.'), functools.partial(breaking, broker)))
     # The client's own callback complains about its cancelled connect at every end.
     asyncio.get_running_loop().set_exception_handler(complain)
     checks.append(("the broker drains with exit code 0 and never panicked", broker.stop))

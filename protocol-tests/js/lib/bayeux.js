@@ -42,9 +42,14 @@ export class Publisher {
 
   /** Publishes and waits for the positive reply. */
   async publish(channel, data) {
-    const id = String(++this.#id);
-    const message = { channel, data, id, clientId: this.#clientId };
-    const [reply] = await post(this.#url, [message], this.#cookie);
-    if (!reply.successful) throw new Error(`publish refused: ${JSON.stringify(reply)}`);
+    await this.publishAll([{ channel, data }]);
+  }
+
+  /** Publishes several messages in one request and waits for the positive replies. */
+  async publishAll(messages) {
+    const whole = messages.map((message) => ({ ...message, id: String(++this.#id), clientId: this.#clientId }));
+    for (const reply of await post(this.#url, whole, this.#cookie)) {
+      if (!reply.successful) throw new Error(`publish refused: ${JSON.stringify(reply)}`);
+    }
   }
 }

@@ -6,12 +6,13 @@
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
+import { keepCookies } from "./cookie_jar.js";
 import { until, within } from "./deadline.js";
 
 const require = createRequire(import.meta.url);
 
 /** What a generation of the library brings: `adapt`, `CometD` and the extensions' classes. */
-async function load(generation) {
+export async function load(generation) {
   if (generation === 9) {
     const { adapt } = await import("cometd-nodejs-client");
     adapt(); // before the first import of cometd
@@ -55,8 +56,8 @@ export class CometdClient {
     this.cometd.addListener("/meta/unsuccessful", (message) => this.unsuccessful.push(message));
     for (const [name, chosen] of transports) {
       this.#record(chosen);
-      if (name === "long-polling") keepOwnCookies(library, chosen);
     }
+    keepCookies(library, this.cometd);
   }
 
   #record(transport) {
@@ -147,20 +148,4 @@ export class CometdClient {
     }
     if (!this.failuresExpected) assert.deepEqual(failures, []);
   }
-}
-
-function keepOwnCookies(library, transport) {
-  const shared = window.XMLHttpRequest;
-  library.adapt(); // every call makes a request class with a cookie jar of its own
-  const own = window.XMLHttpRequest;
-  window.XMLHttpRequest = shared;
-  const send = transport.xhrSend;
-  transport.xhrSend = (packet) => {
-    window.XMLHttpRequest = own; // looked up synchronously inside
-    try {
-      return send.call(transport, packet);
-    } finally {
-      window.XMLHttpRequest = shared;
-    }
-  };
 }

@@ -23,13 +23,16 @@ export async function within(what, promise, ms = PATIENCE_MS) {
   }
 }
 
-/** Resolves with the first truthy value of `condition()`, asked every 5 ms, or rejects after 20 s. */
-export async function until(what, condition) {
-  const end = performance.now() + PATIENCE_MS;
+/**
+ * Resolves with the first truthy value of `condition()`, asked every few milliseconds, or rejects after
+ * `patience` milliseconds.
+ */
+export async function until(what, condition, { every = 5, patience = PATIENCE_MS } = {}) {
+  const end = performance.now() + patience;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (performance.now() > end) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await pause(5);
+    if (performance.now() > end) throw new Error(`not within ${patience} ms: ${what}`);
+    await pause(every);
   }
 }

@@ -2,7 +2,7 @@
 // of time for each check, so that a hung one fails alone.
 
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { Broker } from "./broker.js";
 
 const LIMIT_MS = 60_000;
@@ -46,11 +46,12 @@ let subject = "";
 
 /**
  * Declares a check: `name` is a sentence, `body` gets a Bench. A check that a file declares once for
- * each transport says so with `over`, so that names stay literal: docs/conformance.md quotes them.
+ * each transport says so with `over`, so that names stay literal: docs/conformance.md quotes them. It may
+ * take `limit` milliseconds.
  */
-export function check(name, body, { over } = {}) {
+export function check(name, body, { over, limit = LIMIT_MS } = {}) {
   const title = over ? `${name}, over ${over}` : name;
-  test(title + subject, { timeout: LIMIT_MS }, async (context) => {
+  test(title + subject, { timeout: limit }, async (context) => {
     const bench = new Bench();
     let failed = true;
     // Also when the limit has passed, and then without a second complaint.
@@ -59,6 +60,11 @@ export function check(name, body, { over } = {}) {
     failed = false;
     await bench.clear();
   });
+}
+
+/** Runs the checks that `declare` declares at the same time: for those that mostly wait. */
+export function sideBySide(declare) {
+  describe("side by side", { concurrency: true }, declare);
 }
 
 /** Declares the last check of a file: its shared broker ends in order. */

@@ -7,7 +7,7 @@ import http from "node:http";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-const ROOTS = { "/node_modules/": "../node_modules/", "/": "../browser/page/" };
+const ROOTS = { "/node_modules/": "../node_modules/", "/lib/": "./", "/": "../browser/page/" };
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8" };
 
 /** A web server for `browser/page` and the npm packages. */

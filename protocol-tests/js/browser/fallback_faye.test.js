@@ -1,0 +1,3 @@
+import { pageChecks } from "./fallback.js";
+
+await pageChecks("faye", [{ how: "ends" }, { how: "resets" }], [null]);

@@ -1,0 +1,3 @@
+import { cometdChecks } from "./cometd.js";
+
+await cometdChecks(9);
