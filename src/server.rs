@@ -331,6 +331,9 @@ impl Server {
         };
         app.broker.end_all();
         drop(end);
+        // The process may end next: what is being written, the end of a feed say, must be written by then.
+        app.admin_tasks.close();
+        let _ = timeout(LAST_WRITES, app.admin_tasks.wait()).await;
         service.shutdown().await;
         drained
     }
@@ -434,6 +437,8 @@ async fn wake_lazy(app: Arc<App>) {
 
 /// Connections that the admin listener takes at once.
 const ADMIN_CONNECTIONS: usize = 64;
+/// Connections of operators end at once when told; this bounds what nobody expects.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,8 @@ pub(crate) struct App {
     pub(super) connections: Connections,
     /// Every task that outlives its caller, so that a stop can wait for them.
     pub(crate) tasks: TaskTracker,
+    /// Connections of operators: served until the end, which waits only for what they are writing.
+    pub(crate) admin_tasks: TaskTracker,
     /// What a handshake reply offers.
     pub(crate) connection_types: Vec<&'static str>,
     /// Pages that sessions share.
@@ -81,6 +83,7 @@ impl App {
             // Both of `limits` that may be "auto" are numbers by now.
             connections: Connections::new(config.limits.connections.unwrap_or(UNLIMITED)),
             tasks: TaskTracker::new(),
+            admin_tasks: TaskTracker::new(),
             connection_types: config.transports.names(),
             pages: Pages::default(),
             sampler: Sampler::new(config.log.errors_per_second),

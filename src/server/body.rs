@@ -15,6 +15,7 @@ use bytes::{Buf, Bytes};
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame as HttpFrame, SizeHint};
 use tokio::sync::mpsc;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{connect::Connect, files::FileBody, publish::Results, streaming::Stream};
 use crate::broker::Batch;
@@ -30,7 +31,21 @@ pub(super) enum Body {
     /// Results of a stream of messages.
     Results(Results),
     /// Text as it comes.
-    Feed(mpsc::Receiver<Bytes>),
+    Feed(Feed),
+}
+
+/// Text that a task makes.
+pub(super) struct Feed {
+    chunks: mpsc::Receiver<Bytes>,
+    /// Keeps a stop waiting until the end is read; the task that made the text is gone by then.
+    _unread: TaskTrackerToken,
+}
+
+impl Feed {
+    /// `unread` is given back when the end has been read.
+    pub(super) fn new(chunks: mpsc::Receiver<Bytes>, unread: TaskTrackerToken) -> Self {
+        Self { chunks, _unread: unread }
+    }
 }
 
 /// See the module documentation.
@@ -245,7 +260,8 @@ impl HttpBody for Body {
             Self::Results(results) => results
                 .poll_next(cx)
                 .map(|chunk| chunk.map(|chunk| Ok(HttpFrame::data(Rope::from(chunk))))),
-            Self::Feed(chunks) => chunks
+            Self::Feed(feed) => feed
+                .chunks
                 .poll_recv(cx)
                 .map(|chunk| chunk.map(|chunk| Ok(HttpFrame::data(Rope::from(chunk))))),
         }

@@ -95,7 +95,7 @@ pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor, listener: List
         match listener {
             Listener::Main { .. } => app.tasks.spawn(serving),
             // No stop waits for probes: they are answered until the end.
-            Listener::Admin { .. } => tokio::spawn(serving),
+            Listener::Admin { .. } => app.admin_tasks.spawn(serving),
         };
     }
 }

@@ -154,7 +154,8 @@ fn a_tail_shows_what_happens_until_the_broker_stops() {
     assert!(first.contains(" handshake   ok  sid="), "{first}");
     site.run(&["drain"]);
     reader.join().unwrap();
-    assert_eq!(tail.wait().unwrap().code(), Some(0));
+    let ended = Outcome::of(tail.wait_with_output().unwrap());
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert_eq!(site.broker.wait().code, Some(0));
 }
 

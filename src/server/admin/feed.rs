@@ -19,7 +19,10 @@ use super::{
 use crate::{
     auth::Principal,
     events::{Event, EventType, Filter, Glance, Rights, Tap, Types, What},
-    server::{app::App, body::Body},
+    server::{
+        app::App,
+        body::{self, Body},
+    },
 };
 
 /// The query parameters.
@@ -87,7 +90,8 @@ pub(super) fn respond(call: &Call<'_>, headers: &HeaderMap) -> Result<Response<B
         heartbeat: HEARTBEAT,
     };
     app.tasks.spawn(feed.run(begin.into()));
-    Ok(answer::of_kind(StatusCode::OK, Body::Feed(chunks), kind))
+    let body = body::Feed::new(chunks, app.tasks.token());
+    Ok(answer::of_kind(StatusCode::OK, Body::Feed(body), kind))
 }
 
 /// Reads what a reader wants to hear of.
