@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bayeuxd::events::EventType;
+
 /// Longer files hold two subjects.
 const LINES_MAX: usize = 500;
 
@@ -259,6 +261,28 @@ fn files_are_short() {
     let offences: Vec<String> =
         sizes.iter().map(|(lines, path)| format!("{path} has {lines} lines")).collect();
     assert_none("look for the second subject in these files", &offences);
+}
+
+/// Whoever reads log, feed and metrics meets the same words. Two things that operators and services do
+/// are in the log only.
+#[test]
+fn events_in_the_log_are_named_as_for_monitors() {
+    let known = EventType::ALL.iter().map(|kind| kind.as_str()).chain(["admin", "service"]);
+    let known: Vec<String> = known.map(|word| format!("\"{word}\"")).collect();
+    let mut found = 0;
+    let mut offences = Vec::new();
+    for source in sources() {
+        for (index, line) in source.text.lines().enumerate() {
+            let Some((_, word)) = line.split_once("event = ") else { continue };
+            let word = word.split([',', ')', ';']).next().unwrap_or_default();
+            found += usize::from(word.starts_with('"'));
+            if word.starts_with('"') && !known.iter().any(|known| known == word) {
+                offences.push(format!("{}:{} has {word}", source.path, index + 1));
+            }
+        }
+    }
+    assert!(found > 20, "{found}");
+    assert_none("events of the log are named as those of monitors", &offences);
 }
 
 /// `expect` stands where an invariant is provable on the spot, under `#[expect(…, reason = …)]`.

@@ -40,7 +40,8 @@ impl Process {
 
     fn launch(mut command: Command, settings: &[&str]) -> Self {
         let addresses = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        command.arg("serve").args(addresses).args(["--log-format", "json"]);
+        // Settings that come later win.
+        command.arg("serve").args(addresses).args(["--set", "log.format=json"]);
         for setting in settings {
             command.args(["--set", setting]);
         }

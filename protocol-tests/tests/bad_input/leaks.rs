@@ -1,9 +1,9 @@
 //! T19: what must not come out again.
 
-use std::time::Duration;
+use std::{env, fs, net::SocketAddr, process, time::Duration};
 
 use protocol_tests::{
-    bayeux::{Polling, Socket, connect_now, delivery},
+    bayeux::{Polling, Socket, connect_now, delivery, handshake},
     deadline::within,
     http::{self, Request},
     process::Process,
@@ -53,43 +53,110 @@ async fn deliveries_hold_nothing_of_their_publisher() {
     process.assert_well();
 }
 
-#[tokio::test]
-async fn secrets_are_not_logged_at_any_level() {
-    let mut process = Process::start(&["log.level=trace", "log.errors_per_second=1000"]);
-    let address = process.address;
+/// Sends [`SECRET`] in every place that a request has; returns the clientIds and cookies of its sessions.
+async fn tell_secrets(address: SocketAddr, admin: SocketAddr) -> Vec<String> {
     let mut session = Polling::subscribed(address, "/a").await;
     let mut socket = Socket::subscribed(address, "/a").await;
     session.send(json!([telling()])).await;
-    let ext = json!({"authentication": {"token": SECRET}});
-    let mut handshake = protocol_tests::bayeux::handshake();
-    handshake["ext"] = ext.clone();
+    let mut handshake = handshake();
+    handshake["ext"] = json!({"authentication": {"token": SECRET}, "own": SECRET});
     session.elsewhere(json!([handshake])).await;
+    handshake["ext"]["authentication"]["key"] = SECRET.into();
+    Socket::open(address).await.one(handshake).await;
     // And on every way to a refusal.
     let mut bad = telling();
     bad["channel"] = "/meta/x".into();
     session.send(json!([bad])).await;
-    let request = session.request(json!([telling()])).header("Authorization", SECRET);
-    http::request(address, &request).await;
+    (bad["channel"], bad["data"]) = ("/service/x".into(), SECRET.into());
+    session.send(json!([bad.clone()])).await;
+    socket.send(json!([bad])).await;
+    for (name, value) in [
+        ("Authorization", format!("Bearer {SECRET}")),
+        ("X-API-Key", SECRET.to_owned()),
+        ("Cookie", format!("session={SECRET}; BAYEUX_BROWSER={SECRET}")),
+        ("Idempotency-Key", SECRET.to_owned()),
+    ] {
+        let polled = session.request(json!([telling()])).header(name, &value);
+        http::request(address, &polled).await;
+        let asked = format!("/api/v1/publish/a?token={SECRET}");
+        let published = Request::post(&asked, json!(SECRET).to_string()).header(name, &value);
+        http::request(address, &published).await;
+        let asked = format!("/admin/v1/sessions?token={SECRET}");
+        http::request(admin, &Request::get(&asked).header(name, &value)).await;
+        http::request(admin, &Request::get("/metrics").header(name, &value)).await;
+    }
     let broken = format!("[{{\"token\":\"{SECRET}\"");
-    http::request(address, &Request::post("/cometd", broken)).await;
+    http::request(address, &Request::post(&format!("/cometd?t={SECRET}"), broken.clone())).await;
+    http::request(address, &Request::post("/api/v1/publish", broken.clone())).await;
     let mut cookie = Polling::connected(address).await;
+    let cookies = [session.cookie.clone(), cookie.cookie.clone()];
     cookie.cookie = Some(format!("BAYEUX_BROWSER={SECRET}"));
     cookie.one(connect_now("3")).await;
+    let mut breaking = Socket::subscribed(address, "/a").await;
+    breaking.send_raw(broken).await;
+    breaking.close_code().await;
     session.one(json!({"channel": "/meta/disconnect", "id": "9"})).await;
     socket.one(json!({"channel": "/meta/disconnect", "id": "9"})).await;
-    within(Duration::from_secs(5), "line about a refusal", async {
-        while !process.log().contains("handshake") {
-            sleep(Duration::from_millis(10)).await;
+    let ids = [session.client_id, socket.client_id, breaking.client_id, cookie.client_id];
+    let values = cookies.into_iter().flatten();
+    let values = values.filter_map(|cookie| Some(cookie.split_once('=')?.1.to_owned()));
+    ids.into_iter().chain(values).collect()
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_output_at_any_level() {
+    let folder = env::temp_dir().join(format!("bayeuxd-leaks-{}", process::id()));
+    let key_file = folder.join("admin.key");
+    for format in ["json", "text"] {
+        let mut process = Process::start(&[
+            "log.level=trace",
+            &format!("log.format={format}"),
+            "log.errors_per_second=1000",
+            "monitor.payloads=true",
+            "log.ip=full",
+            "monitor.ip=full",
+            &format!("admin.key_file={}", key_file.display()),
+        ]);
+        let (address, admin) = (process.address, process.admin);
+        let key = fs::read_to_string(&key_file).expect("the key that it made");
+        let key = key.trim();
+        let asking =
+            |path: &str| Request::get(path).header("Authorization", &format!("Bearer {key}"));
+        let mut feed = http::Stream::open(admin, &asking("/admin/v1/events")).await;
+        let mut secrets = tell_secrets(address, admin).await;
+        secrets.extend([SECRET.to_owned(), key.to_owned()]);
+        let mut outputs = vec![("feed", String::new())];
+        while !outputs[0].1.contains("\"disconnect\"") {
+            outputs[0].1 += &feed.until("\n").await;
         }
-    })
-    .await;
-    let log = process.log();
-    let value = session.cookie.as_deref().and_then(|cookie| cookie.split_once('='));
-    let value = value.expect("a cookie").1;
-    for secret in [SECRET, &session.client_id, &socket.client_id, value] {
-        assert!(!log.contains(secret), "{secret} in {log}");
+        for path in [
+            "/metrics",
+            "/admin/v1/events?recent=1000&follow=false",
+            "/admin/v1/sessions",
+            "/admin/v1/channels",
+            "/admin/v1/stats",
+            "/admin/v1/config",
+        ] {
+            let response = http::request(admin, &asking(path)).await;
+            assert_eq!(response.status, 200, "{path}");
+            outputs.push((path, response.text().to_owned()));
+        }
+        within(Duration::from_secs(5), "the last line", async {
+            while process.log().matches("disconnect").count() < 2 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        outputs.push(("log", process.log()));
+        for (name, output) in &outputs {
+            assert!(output.len() > 100, "{name}: {output}");
+            for secret in &secrets {
+                assert!(!output.contains(secret.as_str()), "{secret} in {name}: {output}");
+            }
+        }
+        process.assert_well();
     }
-    process.assert_well();
+    fs::remove_dir_all(folder).expect("it is there");
 }
 
 /// T20: what clients send cannot end a line of the log or paint a terminal.
