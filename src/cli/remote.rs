@@ -150,6 +150,11 @@ impl Remote {
         })
     }
 
+    /// Longest wait for an answer.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Name or address, port, and whether with TLS.
     pub(super) fn place(&self) -> (&str, u16, bool) {
         (&self.host, self.port, self.tls)
@@ -219,7 +224,7 @@ impl Remote {
     }
 
     /// There is somebody, but no answer.
-    fn silent(&self) -> Failure {
+    pub(super) fn silent(&self) -> Failure {
         let Self { host, port, timeout, .. } = self;
         let hint = "it hangs or has too much to do; --timeout allows more";
         Failure::Unreachable(format!(

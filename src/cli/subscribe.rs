@@ -1,14 +1,14 @@
-//! `bayeuxd sub`: a small Bayeux client over long-polling that prints what it gets.
+//! `bayeuxd sub`: a small Bayeux client that prints what it gets.
 //!
 //! It comes back after an interruption, as a client of any library does, and begins anew if the broker
 //! does not know its session any more. Source: protocol.md 2, 34-43, 57.
 
+mod carrier;
 mod patience;
 
 use std::time::Duration;
 
 use clap::Args;
-use hyper::{Method, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 use tokio::{
     select,
@@ -16,10 +16,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::patience::{Patience, WAITED_MAX};
+use self::{
+    carrier::{Carrier, Transport, Trouble},
+    patience::{Patience, WAITED_MAX},
+};
 use super::{
     Failure, complain,
-    remote::{MainServer, Remote, clean, wait},
+    remote::{MainServer, clean, wait},
     try_print,
 };
 
@@ -32,6 +35,9 @@ pub(super) struct Options {
     /// End after so many messages.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+    /// How to connect. Default: by WebSocket if that is possible.
+    #[arg(long, value_enum)]
+    transport: Option<Transport>,
     /// The path of the broker's Bayeux endpoint.
     #[arg(long, default_value = "/cometd")]
     path: String,
@@ -51,13 +57,17 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let remote = options.server.remote()?;
     wait(async {
         let mut client = Client {
-            remote: &remote,
             options,
+            carrier: Carrier::new(&remote, &options.path, options.transport),
             id: None,
             unsubscribed: None,
             hold: HOLD,
-            received: 0,
-            closed: false,
+            printer: Printer {
+                json: options.json,
+                count: options.count,
+                received: 0,
+                closed: false,
+            },
         };
         let ended = select! {
             ended = client.receive() => ended,
@@ -70,31 +80,15 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 struct Client<'a> {
-    remote: &'a Remote,
     options: &'a Options,
+    carrier: Carrier<'a>,
     /// The clientId; `None` before it has subscribed.
     id: Option<String>,
     /// The clientId of a session that has not subscribed.
     unsubscribed: Option<String>,
     /// How long the broker holds a connect, as it advises.
     hold: Duration,
-    received: u64,
-    /// Nobody reads what is printed any more.
-    closed: bool,
-}
-
-/// Why an exchange brought nothing.
-enum Trouble {
-    /// The broker has too much to do and asks for patience.
-    Later { line: String, pause: Option<Duration> },
-    /// All else. A broker that cannot be reached may come back.
-    Failed(Failure),
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
+    printer: Printer,
 }
 
 impl Client<'_> {
@@ -103,7 +97,7 @@ impl Client<'_> {
         let mut met = false;
         loop {
             // Also who wants no message at all learns whether it may subscribe.
-            if self.id.is_some() && self.is_done() {
+            if self.id.is_some() && self.printer.is_done() {
                 return Ok(());
             }
             let answered = match &self.id {
@@ -114,7 +108,7 @@ impl Client<'_> {
                 Ok(pause) => {
                     met = true;
                     patience.renew();
-                    if !self.is_done() {
+                    if !self.printer.is_done() {
                         sleep(pause).await;
                     }
                     continue;
@@ -133,26 +127,23 @@ impl Client<'_> {
         }
     }
 
-    fn is_done(&self) -> bool {
-        self.closed || self.options.count.is_some_and(|count| self.received >= count)
-    }
-
     /// Handshakes and subscribes.
     async fn begin(&mut self) -> Result<(), Trouble> {
         let handshake = json!([{
-            "channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"],
+            "channel": "/meta/handshake", "version": "1.0",
+            "supportedConnectionTypes": ["websocket", "long-polling"],
         }]);
-        let answer = self.exchange(&handshake).await?;
+        let answer = self.exchange(&handshake, "/meta/handshake").await?;
         let reply = reply(&answer, "/meta/handshake")?;
         let id = reply.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.hold = advised(reply, "timeout").unwrap_or(self.hold);
+        self.carrier.follow(reply);
         let subscribe = json!([{
             "channel": "/meta/subscribe", "clientId": id, "subscription": self.options.channels,
         }]);
         // From here on there is a session to leave, but none to connect with before it has subscribed.
         self.unsubscribed = Some(id);
-        let answer = self.exchange(&subscribe).await?;
-        self.show(&answer);
+        let answer = self.exchange(&subscribe, "/meta/subscribe").await?;
         self::reply(&answer, "/meta/subscribe")?;
         self.id = self.unsubscribed.take();
         Ok(())
@@ -161,10 +152,10 @@ impl Client<'_> {
     /// Waits for messages; returns the pause that the broker advises.
     async fn connect(&mut self) -> Result<Duration, Trouble> {
         let connect = json!([{
-            "channel": "/meta/connect", "clientId": self.id, "connectionType": "long-polling",
+            "channel": "/meta/connect", "clientId": self.id,
+            "connectionType": self.carrier.connection_type(),
         }]);
-        let answer = self.exchange(&connect).await?;
-        self.show(&answer);
+        let answer = self.exchange(&connect, "/meta/connect").await?;
         let Some(reply) = of_channel(&answer, "/meta/connect") else { return Ok(RETRY) };
         match reply.pointer("/advice/reconnect").and_then(Value::as_str) {
             Some("handshake") => {
@@ -180,48 +171,42 @@ impl Client<'_> {
         Ok(advised(reply, "interval").unwrap_or_default())
     }
 
-    async fn leave(&self) {
+    async fn leave(&mut self) {
         if let Some(id) = self.id.as_ref().or(self.unsubscribed.as_ref()) {
             let disconnect = json!([{ "channel": "/meta/disconnect", "clientId": id }]);
             // Best effort: without it the session expires.
-            let _: Result<Value, Trouble> = self.exchange(&disconnect).await;
+            let _: Result<Value, Trouble> = self.exchange(&disconnect, "/meta/disconnect").await;
         }
     }
 
-    async fn exchange(&self, messages: &Value) -> Result<Value, Trouble> {
-        let remote = self.remote.holding(self.hold);
-        let body = messages.to_string();
-        let response = remote.send(Method::POST, &self.options.path, body, &[]).await?;
-        let status = response.status();
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                let after =
-                    response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                let after = after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-                // Not in the form of Bayeux if it comes from a proxy.
-                let answer = remote.read(response).await.unwrap_or_default();
-                let advice = answer.as_array().and_then(|messages| messages.first());
-                let interval = advice.and_then(|reply| advised(reply, "interval"));
-                let line = format!("the broker has no room or no time ({status})");
-                Err(Trouble::Later { line, pause: after.max(interval) })
-            }
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                let line = format!("the proxy does not reach the broker ({status})");
-                Err(Failure::Unreachable(line).into())
-            }
-            _ if status.is_success() => Ok(remote.read(response).await?),
-            _ => Err(remote.refusal(response).await.into()),
-        }
+    async fn exchange(&mut self, messages: &Value, channel: &str) -> Result<Value, Trouble> {
+        self.carrier.exchange(messages, channel, self.hold, &mut self.printer).await
+    }
+}
+
+/// Prints messages, as many as are wanted.
+struct Printer {
+    json: bool,
+    /// Most messages to print.
+    count: Option<u64>,
+    received: u64,
+    /// Nobody reads what is printed any more.
+    closed: bool,
+}
+
+impl Printer {
+    fn is_done(&self) -> bool {
+        self.closed || self.count.is_some_and(|count| self.received >= count)
     }
 
     fn show(&mut self, answer: &Value) {
         for message in answer.as_array().into_iter().flatten() {
             let Some(data) = message.get("data") else { continue };
-            if self.options.count.is_some_and(|count| self.received >= count) {
+            if self.is_done() {
                 return;
             }
             self.received += 1;
-            let line = if self.options.json {
+            let line = if self.json {
                 message.to_string()
             } else {
                 let channel = message.get("channel").and_then(Value::as_str).unwrap_or_default();
@@ -243,7 +228,7 @@ fn advised(reply: &Value, name: &str) -> Option<Duration> {
 }
 
 /// The reply on a meta channel, if it is a success.
-fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Failure> {
+fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Trouble> {
     let reply = of_channel(answer, channel)
         .ok_or_else(|| Failure::Failed("the answer is not that of a Bayeux server".to_owned()))?;
     if reply.get("successful") == Some(&Value::Bool(true)) {
@@ -251,7 +236,11 @@ fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Failure> {
     }
     let error = clean(reply.get("error").and_then(Value::as_str).unwrap_or("no reason given"));
     let line = format!("{channel} is refused: {error}");
-    Err(if error.starts_with("403") { Failure::Denied(line) } else { Failure::Failed(line) })
+    Err(Trouble::from(match error.split(':').next() {
+        Some("503") => return Err(Trouble::Later { line, pause: advised(reply, "interval") }),
+        Some("403") => Failure::Denied(line),
+        _ => Failure::Failed(line),
+    }))
 }
 
 /// How long a connect may be held before the broker has said it.

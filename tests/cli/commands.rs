@@ -277,12 +277,80 @@ fn a_subscriber_waits_for_a_broker_that_has_no_time() {
         ("200 OK", r#"[{"channel":"/a","data":1},{"channel":"/meta/connect","successful":true}]"#),
         ("200 OK", r#"[{"channel":"/meta/disconnect","successful":true}]"#),
     ]);
-    let outcome = Folder::new("overloaded").run(&["sub", "/a", "--count", "1", "--url", &url]);
+    let command = ["sub", "/a", "--count", "1", "--transport", "lp", "--url", &url];
+    let outcome = Folder::new("overloaded").run(&command);
     assert_eq!((outcome.code, outcome.out.as_str()), (Some(0), "/a 1\n"), "{outcome:?}");
     let (first, second) = outcome.err.split_once('\n').unwrap();
     assert!(first.contains("503") && first.ends_with("trying again in 1s"), "{outcome:?}");
     assert!(second.ends_with("trying again in 1.2s\n"), "{outcome:?}");
     assert!(server.join().unwrap().last().unwrap().contains("\"c2\""));
+}
+
+#[test]
+fn a_subscriber_uses_the_transport_that_it_is_told_or_the_best_one() {
+    let site = Site::new("transports");
+    let used = |arguments: &[&str]| {
+        let (subscriber, sid) = site.subscriber(arguments);
+        let transport = site.json(&["session", &sid, "--json"])["transport"].clone();
+        // One that came at once, and one into the hold.
+        for data in ["1", "2"] {
+            assert_eq!(site.run(&["pub", "/a", data]).code, Some(0));
+        }
+        let heard = Outcome::of(subscriber.wait_with_output().unwrap());
+        let expected = (Some(0), "/a 1\n/a 2\n", "");
+        assert_eq!((heard.code, heard.out.as_str(), heard.err.as_str()), expected);
+        transport
+    };
+    assert_eq!(used(&["/a", "--count", "2"]), "websocket");
+    assert_eq!(used(&["/a", "--count", "2", "--transport", "ws"]), "websocket");
+    assert_eq!(used(&["/a", "--count", "2", "--transport", "lp"]), "long-polling");
+}
+
+#[test]
+fn a_subscriber_polls_where_there_is_no_websocket() {
+    let folder = Folder::new("no_websocket");
+    let (_broker, banner) =
+        Broker::start(&folder, &["--set", "transports.enabled=[\"long-polling\"]"]);
+    let url = banner.split("bayeux   ").nth(1).unwrap().split(' ').next().unwrap();
+    let sub =
+        |more: &[&str]| folder.run(&[&["sub", "/a", "--count", "0", "--url", url], more].concat());
+    assert_eq!(sub(&[]), Outcome { code: Some(0), out: String::new(), err: String::new() });
+    let told = sub(&["--transport", "ws"]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.err.contains("the upgrade to WebSocket is answered with 400"), "{told:?}");
+}
+
+#[test]
+fn a_subscriber_keeps_its_session_when_its_websocket_breaks() {
+    let site = Site::new("broken_websocket");
+    let main = site.variables[1].1.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let kept = std::sync::Arc::clone(&connections);
+    // Passes bytes both ways, for as many connections as come.
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = std::net::TcpStream::connect(&main).unwrap();
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server.try_clone().unwrap(), client.try_clone().unwrap()),
+            ] {
+                thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+            kept.lock().push((client, server));
+        }
+    });
+    let (subscriber, _) = site.subscriber(&["/a", "--count", "1", "--url", &url]);
+    for (client, server) in connections.lock().drain(..) {
+        // Either may have gone already.
+        let _ = client.shutdown(std::net::Shutdown::Both);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+    }
+    assert_eq!(site.run(&["pub", "/a", "1"]).code, Some(0));
+    let heard = Outcome::of(subscriber.wait_with_output().unwrap());
+    assert_eq!((heard.code, heard.out.as_str()), (Some(0), "/a 1\n"), "{heard:?}");
+    assert!(heard.err.contains("trying again in 1s") && !heard.err.contains("anew"), "{heard:?}");
 }
 
 #[test]
