@@ -30,6 +30,7 @@ mod services;
 mod socket;
 mod streaming;
 mod timesync;
+mod unwritten;
 mod whence;
 
 pub mod admin;

@@ -68,6 +68,11 @@ impl Batch {
         session.is_some_and(|session| session.flowed(&self.frames, owner, cx))
     }
 
+    /// The session that keeps newer carriers waiting while this batch is out; `None` if it does not.
+    pub(crate) const fn lender(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
     /// Declares every frame written.
     pub fn settle(&mut self) {
         self.written = self.frames.len();

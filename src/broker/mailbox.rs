@@ -11,13 +11,14 @@
 mod carrier;
 mod events;
 mod lossy;
+mod out;
 mod outcome;
 mod parked;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 pub use self::carrier::{Carrier, Generation};
-use self::parked::Transit;
+use self::{out::Out, parked::Transit};
 pub(super) use self::{
     outcome::{Closed, Dropped, Pushed, Settled},
     parked::Estate,
@@ -69,8 +70,8 @@ pub(super) struct QueueBounds {
 pub(super) struct Mailbox {
     queue: VecDeque<Frame>,
     queue_bytes: usize,
-    /// Frames and bytes of the batch that is out.
-    out: Option<(usize, usize)>,
+    /// The batch that is out.
+    out: Option<Out>,
     owner: Generation,
     carrier: Carrier,
     /// Taken on the empty to non-empty edge, so a burst wakes once.
@@ -249,7 +250,7 @@ impl Mailbox {
         };
         self.queue_bytes -= bytes;
         self.patience.taken(!self.queue.is_empty());
-        self.out = Some((count, bytes));
+        self.out = Some(Out::new(count, bytes));
         Some(frames)
     }
 
@@ -280,12 +281,12 @@ impl Mailbox {
         settled
     }
 
-    /// Entitles a new carrier; the old one's waker is to be fired. `now`: milliseconds of the broker's
-    /// time.
-    pub(super) fn claim(&mut self, carrier: Carrier, now: u32) -> (Generation, Option<Waker>) {
+    /// Entitles a new carrier; to be woken are the old one and a writer that is stuck with a batch. `now`:
+    /// milliseconds of the broker's time.
+    pub(super) fn claim(&mut self, carrier: Carrier, now: u32) -> (Generation, [Option<Waker>; 2]) {
         self.owner = self.owner.next(now);
         self.carrier = carrier;
-        (self.owner, self.waiter.take())
+        (self.owner, [self.waiter.take(), self.overtake()])
     }
 
     /// Forgets a carrier that is gone.
@@ -405,17 +406,6 @@ impl Mailbox {
         let (count, bytes) = self.elsewhere();
         self.queue.len() + count < bounds.messages_max
             && self.queue_bytes + bytes + frame.bytes() <= bounds.bytes_max
-    }
-
-    /// Frames and bytes that count although they are not in the queue: in a carrier's hands,
-    /// unacknowledged or parked.
-    fn elsewhere(&self) -> (usize, usize) {
-        let (count, bytes) = match &self.unacknowledged {
-            Some(window) => (window.len(), window.bytes()),
-            None => self.out.unwrap_or_default(),
-        };
-        let (parked, parked_bytes) = self.parked();
-        (count + parked, bytes + parked_bytes)
     }
 }
 

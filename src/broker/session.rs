@@ -19,6 +19,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -315,16 +316,14 @@ impl Session {
     pub(super) fn claim(&self, carrier: Carrier, held: bool, life: u64, now: u32) -> Generation {
         let mut mailbox = self.mailbox.lock();
         let deadline = if held && !mailbox.is_leaving() { HELD } else { life };
-        let (generation, waker) = mailbox.claim(carrier, now);
+        let (generation, wakers) = mailbox.claim(carrier, now);
         // Nobody would release a session that has ended.
         if !mailbox.has_ended() {
             let before = self.deadline.swap(deadline, Ordering::SeqCst);
             self.count_held(before, deadline);
         }
         drop(mailbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
         generation
     }
 

@@ -8,6 +8,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{connect::Connect, files::FileBody, publish::Results, streaming::Stream};
-use crate::broker::Batch;
+use crate::broker::{Batch, Session};
 
 /// A response body.
 pub(super) enum Body {
@@ -158,6 +159,16 @@ impl Rope {
         Self { head, batch, tail, piece: 0, offset: 0, remaining, spliced: true, _connect: connect }
     }
 
+    /// The session that keeps newer carriers waiting until these deliveries are written, or given up.
+    pub(super) fn lender(&self) -> Option<&Arc<Session>> {
+        self.batch.as_ref().and_then(Batch::lender)
+    }
+
+    /// As [`Session::poll_overtaken`], for who writes this and cannot go on.
+    pub(super) fn poll_overtaken(&self, cx: &Context<'_>) -> Poll<()> {
+        self.lender().map_or(Poll::Pending, |session| session.poll_overtaken(cx))
+    }
+
     /// The pieces in order: head, then deliveries with commas between them, then tail.
     fn piece(&self, index: usize) -> Option<&[u8]> {
         let frames = self.batch.as_ref().filter(|_| self.spliced).map(Batch::frames);
@@ -287,4 +298,4 @@ impl HttpBody for Body {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -37,6 +37,7 @@ use super::{
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
     metrics, park,
     route::{self, Held, Routed},
+    unwritten::{Unwritten, Watched},
 };
 use crate::metrics::HttpPath;
 
@@ -135,13 +136,26 @@ async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
     }
 }
 
+/// Why hyper serves a connection no longer.
+enum Turned {
+    /// A connect is to be held without it.
+    Held(Box<Held>),
+    /// The connection is over.
+    Ended(hyper::Result<()>),
+    /// A newer carrier waits for what the client of this connection does not read.
+    Stuck,
+    /// The server stops.
+    Stop,
+}
+
 /// Has hyper serve requests until the connection ends, or until a connect is to be held without it.
 async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)> {
     let app = &http.app;
     let limits = &app.config.limits;
-    let service = service_fn({
-        let http = Arc::clone(http);
-        move |request| respond(Arc::clone(&http), request)
+    let unwritten = Arc::new(Unwritten::default());
+    let service = service_fn(|request| {
+        let (answer, unwritten) = (respond(Arc::clone(http), request), Arc::clone(&unwritten));
+        async { answer.await.map(|response| response.map(|body| Watched::new(body, unwritten))) }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -156,23 +170,29 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
     // hear that the broker drains.
     let is_main = matches!(http.listener, Listener::Main { .. });
     let stop = async { if is_main { app.drain.begins().await } else { app.drain.ended().await } };
-    let (ended, held) = {
+    // Asked after hyper has tried to write.
+    let is_stuck =
+        |cx: &Context<'_>| http.heads.is_write_pending() && unwritten.poll_overtaken(cx).is_ready();
+    let turned = {
         // The service leaves a held connect behind while hyper polls it, so that is when to look.
         let mut serving = pin!(poll_fn(|cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             let held = http.parked.lock().take();
             match (ended, held) {
+                (Poll::Pending, Some(held)) => Poll::Ready(Turned::Held(held)),
+                // A response before may have broken off, so a connect that came just now is given up too.
+                (Poll::Ready(ended), _) => Poll::Ready(Turned::Ended(ended)),
+                (Poll::Pending, None) if is_stuck(cx) => Poll::Ready(Turned::Stuck),
                 (Poll::Pending, None) => Poll::Pending,
-                (ended, held) => Poll::Ready((ended, held)),
             }
         }));
         select! {
-            outcome = serving.as_mut() => outcome,
-            () = stop => (Poll::Pending, None),
+            turned = serving.as_mut() => turned,
+            () = stop => Turned::Stop,
         }
     };
-    match (ended, held) {
-        (Poll::Pending, Some(held)) => {
+    match turned {
+        Turned::Held(held) => {
             http.heads.response_done();
             let parts = connection.into_parts()?;
             let mut stream = parts.io.into_inner();
@@ -180,15 +200,19 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
             stream.unread(Bytes::copy_from_slice(&parts.read_buf));
             // A client that sent this request before it had read the last response: what hyper still
             // had to write is gone with it, so the connection is of no further use.
-            return (!stream.is_write_pending()).then_some((stream, held));
+            return (!http.heads.is_write_pending()).then_some((stream, held));
         }
-        // A response before may have broken off, so a connect that came just now is given up too.
-        (Poll::Ready(Err(error)), _) => debug!(%error, "connection ended"),
-        (Poll::Ready(Ok(())), _) => {}
-        (Poll::Pending, None) => {
+        Turned::Ended(Err(error)) => debug!(%error, "connection ended"),
+        Turned::Ended(Ok(())) => {}
+        Turned::Stuck => debug!("a newer connection waits for what this one does not take"),
+        Turned::Stop => {
             Pin::new(&mut connection).graceful_shutdown();
+            let finished = poll_fn(|cx| {
+                let ended = Pin::new(&mut connection).poll(cx).is_ready();
+                if ended || is_stuck(cx) { Poll::Ready(()) } else { Poll::Pending }
+            });
             select! {
-                _ = connection => {}
+                () = finished => {}
                 () = app.drain.ended() => {}
             }
         }

@@ -16,38 +16,23 @@ use super::{
     listen::Timed,
     route::{Held, counted},
 };
-use crate::{
-    broker::{Generation, Ready, Session},
-    metrics::HttpPath,
-};
+use crate::metrics::HttpPath;
 
 /// Holds a connect and answers it. Returns the stream for its next request, if there is to be one.
 pub(super) async fn answer(app: &App, stream: Timed, held: Box<Held>) -> Option<Timed> {
-    let (session, generation) = held.carries();
     let response = select! {
         response = held.respond(app) => response,
         // Nobody is left to answer. What waits stays in the queue (protocol.md 56, 93).
         () = client_left(&stream) => return None,
         () = app.drain.ended() => return None,
     };
-    select! {
-        biased;
-        left = response::send(app, stream, counted(app, HttpPath::Bayeux, response)) => left,
-        // A newer carrier waits for the deliveries of this response, which is stuck.
-        () = taken_over(&session, generation) => None,
-    }
+    response::send(app, stream, counted(app, HttpPath::Bayeux, response)).await
 }
 
 /// Waits for the end of the client's side. Bytes that come instead are its next request: they stay
 /// where they are, and from then on its end is not seen before the response is written.
 async fn client_left(stream: &Timed) {
     if stream.peek().await.is_ok_and(|bytes| bytes > 0) {
-        pending::<()>().await;
-    }
-}
-
-async fn taken_over(session: &Session, generation: Generation) {
-    if session.signal(generation).await != Ready::Superseded {
         pending::<()>().await;
     }
 }

@@ -32,7 +32,6 @@ use super::{
     websocket::upgrade,
 };
 use crate::{
-    broker::{Generation, Session},
     config::{Config, Transport},
     metrics::{HttpPath, LimitHit, StatusClass},
 };
@@ -79,11 +78,6 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// The session that waits, and its right to deliver.
-    pub(super) fn carries(&self) -> (Arc<Session>, Generation) {
-        (Arc::clone(self.connect.session()), self.connect.generation())
-    }
-
     /// Waits for something to answer with. The caller counts the answer.
     pub(super) async fn respond(self: Box<Self>, app: &App) -> Response<Body> {
         let release = self.poller.wait(app, &self.connect).await;

@@ -22,9 +22,9 @@ use tokio::{
 use crate::carrier::messages_of;
 
 /// Messages in the queue.
-const COUNT: u64 = 1200;
+pub(crate) const COUNT: u64 = 1200;
 /// Bytes of each, more or less: ten megabytes in all, of which the kernel takes about four.
-const BYTES: usize = 8000;
+pub(crate) const BYTES: usize = 8000;
 
 async fn roomy(write_timeout_ms: u64) -> Broker {
     Broker::with(|config| {
@@ -37,7 +37,7 @@ async fn roomy(write_timeout_ms: u64) -> Broker {
 }
 
 /// Publishes numbered messages of [`BYTES`] each to `/a`.
-async fn fill(broker: &Broker) {
+pub(crate) async fn fill(broker: &Broker) {
     let mut publisher = Polling::connected(broker.address).await;
     let padding = "x".repeat(BYTES);
     for first in (0..COUNT).step_by(100) {
@@ -47,7 +47,7 @@ async fn fill(broker: &Broker) {
     }
 }
 
-fn number(message: &Value) -> u64 {
+pub(crate) fn number(message: &Value) -> u64 {
     message["data"][0].as_u64().expect("a numbered message")
 }
 

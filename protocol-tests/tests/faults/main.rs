@@ -10,6 +10,7 @@ mod carrier;
 mod cut;
 mod flow;
 mod give_back;
+mod give_way;
 mod moves;
 mod program;
 mod random;

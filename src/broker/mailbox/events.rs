@@ -49,7 +49,7 @@ impl Mailbox {
             return None;
         }
         let feed = Arc::clone(feed);
-        self.out.get_or_insert((0, 0));
+        self.out.get_or_insert_default();
         Some((feed, flows))
     }
 

@@ -12,7 +12,7 @@ use std::{
     task::Waker,
 };
 
-use super::{Carrier, Mailbox, Pushed, QueueBounds, Settled};
+use super::{Carrier, Mailbox, Pushed, QueueBounds, Settled, out::Out};
 use crate::{
     bayeux::{ChannelName, Frame, Kind, QueuePolicy},
     broker::{monitor::Feed, session::Session},
@@ -44,8 +44,8 @@ struct Parked {
 pub(in crate::broker) struct Estate {
     /// Every message, unacknowledged ones first; of each channel in order.
     pub(in crate::broker) frames: Vec<Frame>,
-    /// Frames and bytes in a carrier's hands, which come back to the heir unless they are written.
-    pub(in crate::broker) out: Option<(usize, usize)>,
+    /// What is in a carrier's hands and comes back to the heir unless it is written.
+    pub(in crate::broker) out: Option<Out>,
     /// The carrier, to be told.
     pub(in crate::broker) waker: Option<Waker>,
     /// To be forgotten.
@@ -97,7 +97,7 @@ impl Parked {
 impl Mailbox {
     /// Stops every delivery because the client will shake hands anew; says whom to wake. `None` if
     /// the session has ended or is leaving already.
-    pub(in crate::broker) fn leave(&mut self) -> Option<Option<Waker>> {
+    pub(in crate::broker) fn leave(&mut self) -> Option<[Option<Waker>; 2]> {
         if self.ended.is_some() || self.is_leaving() {
             return None;
         }
@@ -136,7 +136,7 @@ impl Mailbox {
     pub(in crate::broker) fn inherit(
         &mut self,
         frames: Vec<Frame>,
-        out: Option<(usize, usize)>,
+        out: Option<Out>,
         names: impl Iterator<Item = ChannelName>,
     ) {
         self.out = out;

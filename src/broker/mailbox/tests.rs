@@ -1,5 +1,7 @@
 //! The rules of the mailbox, one test each; `model.rs` compares it with a simple model.
 
+use std::task::Context;
+
 use super::*;
 use crate::broker::tests::{Bell, frame_of, numbers};
 
@@ -77,13 +79,40 @@ fn nobody_takes_a_second_batch_while_one_is_out() {
 }
 
 #[test]
+fn the_writer_of_a_batch_hears_of_a_newer_carrier_once_it_asks() {
+    let (bell, waker) = Bell::new();
+    let cx = Context::from_waker(&waker);
+    for asks_first in [true, false] {
+        let (mut mailbox, owner) = mailbox(Carrier::Poll, 1..=2);
+        assert!(mailbox.poll_overtaken(&cx).is_pending(), "nothing is out");
+        let taken = mailbox.take(Some(owner), Take::ALL).unwrap();
+        let rings = bell.rings();
+        if asks_first {
+            assert!(mailbox.poll_overtaken(&cx).is_pending());
+            assert!(mailbox.poll_overtaken(&cx).is_pending());
+        }
+        let (newer, woken) = mailbox.claim(Carrier::Poll, 0);
+        woken.into_iter().flatten().for_each(Waker::wake);
+        assert_eq!(bell.rings() - rings, usize::from(asks_first));
+        assert!(mailbox.poll_overtaken(&cx).is_ready());
+        mailbox.settle(taken);
+        assert!(mailbox.poll_overtaken(&cx).is_pending(), "it is not out any more");
+        assert_eq!(
+            mailbox.take(Some(newer), Take::ALL).map(|frames| numbers(&frames)),
+            Some(vec![1, 2])
+        );
+        assert!(mailbox.poll_overtaken(&cx).is_pending(), "the next batch is nobody's business");
+    }
+}
+
+#[test]
 fn p043_a_newer_carrier_supersedes_and_wakes_the_older() {
     let (mut mailbox, older) = mailbox(Carrier::Poll, []);
     let (bell, waker) = Bell::new();
     assert_eq!(mailbox.ready(older, &waker), None);
     let (newer, woken) = mailbox.claim(Carrier::Socket, 0);
-    woken.expect("the older carrier waits").wake();
-    assert_eq!(bell.rings(), 1);
+    woken.into_iter().flatten().for_each(Waker::wake);
+    assert_eq!(bell.rings(), 1, "the older carrier waits");
     assert_eq!(mailbox.ready(older, &waker), Some(Ready::Superseded));
     assert!(
         mailbox.waiter.is_none(),

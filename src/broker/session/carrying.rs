@@ -29,6 +29,19 @@ impl Future for Signal<'_> {
     }
 }
 
+impl Session {
+    /// Ready once a newer carrier waits for the batch that is out. Asked by the writer of that batch when
+    /// the connection takes nothing more at the moment: it should drop the batch then.
+    pub fn poll_overtaken(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut mailbox = self.mailbox.lock();
+        if let Some(heir) = mailbox.heir().cloned() {
+            drop(mailbox);
+            return heir.poll_overtaken(cx);
+        }
+        mailbox.poll_overtaken(cx)
+    }
+}
+
 /// While it lives a held connect sleeps on, because this request's response carries the queue.
 #[derive(Debug)]
 pub struct RequestGuard(pub(super) Arc<Session>);

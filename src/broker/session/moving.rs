@@ -5,7 +5,10 @@
 //! the client renews them, and messages. A walk that is under way meets one of the two, never both,
 //! and the old session passes on what still reaches it. Source: protocol.md SF5-SF11.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+};
 
 use super::{Session, SessionId};
 use crate::{
@@ -71,13 +74,11 @@ impl Session {
     /// has ended or is leaving already.
     pub(in crate::broker) fn leave(&self, life: u64) -> bool {
         let mut mailbox = self.mailbox.lock();
-        let Some(waker) = mailbox.leave() else { return false };
+        let Some(wakers) = mailbox.leave() else { return false };
         let before = self.deadline.swap(life, Ordering::SeqCst);
         self.count_held(before, life);
         drop(mailbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
         true
     }
 

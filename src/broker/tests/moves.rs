@@ -153,6 +153,8 @@ fn sf09_nothing_overtakes_what_a_carrier_of_the_session_before_still_writes() {
         bench.broker.subscribe(&new, &name("/a")).unwrap();
         bench.publish("/a", [3, 4]);
         assert_eq!(drain(&new, owner), [0; 0], "the older ones may come back");
+        let stuck = bench.old.poll_overtaken(&Context::from_waker(Waker::noop()));
+        assert!(stuck.is_ready(), "a writer that cannot go on has to give them up");
         let (bell, waker) = Bell::new();
         let signal = &mut std::pin::pin!(new.signal(owner));
         assert!(Future::poll(signal.as_mut(), &mut Context::from_waker(&waker)).is_pending());

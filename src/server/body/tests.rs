@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A session with messages `0`, `1`, … in its queue.
-fn session_with(messages: usize) -> (Arc<Session>, Generation) {
+pub(in crate::server) fn session_with(messages: usize) -> (Arc<Session>, Generation) {
     let now = clock::now();
     let broker = Broker::new(&Config::default(), now);
     let session = broker.handshake(SessionId::from_bytes([1; 16]), None, now).unwrap();
@@ -31,8 +31,17 @@ fn session_with(messages: usize) -> (Arc<Session>, Generation) {
         };
         while walk.step(&mut Wakes::default()) != Progress::Done {}
     }
-    let generation = broker.claim(&session, Carrier::Poll, false, now);
+    let generation = claim(&broker, &session);
     (session, generation)
+}
+
+/// A newer connect of `session`.
+pub(in crate::server) fn overtake(session: &Arc<Session>) -> Generation {
+    claim(&Broker::new(&Config::default(), clock::now()), session)
+}
+
+fn claim(broker: &Broker, session: &Arc<Session>) -> Generation {
+    broker.claim(session, Carrier::Poll, false, clock::now())
 }
 
 fn rope(body: Body) -> Rope {

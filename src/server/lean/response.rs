@@ -2,7 +2,7 @@
 //!
 //! The same headers that hyper would add: length, date, and the end of the connection if it ends.
 
-use std::{future::poll_fn, io, pin::Pin, time::SystemTime};
+use std::{future::poll_fn, io, pin::Pin, task::Poll, time::SystemTime};
 
 use bytes::{Buf, Bytes, buf::Chain};
 use hyper::{Response, StatusCode};
@@ -65,15 +65,23 @@ fn encode(response: Response<Body>, goes_on: bool) -> Option<Chain<Bytes, Rope>>
     Some(Bytes::from(text).chain(rope))
 }
 
-/// Writes with `writev`, so that shared frames are not copied.
-async fn write_all(stream: &mut Timed, bytes: &mut impl Buf) -> io::Result<()> {
+/// Writes with `writev`, so that shared frames are not copied. Gives up what is stuck once a newer carrier
+/// waits for its deliveries.
+async fn write_all(stream: &mut Timed, bytes: &mut Chain<Bytes, Rope>) -> io::Result<()> {
     while bytes.has_remaining() {
-        let written = poll_fn(|cx| poll_write_buf(Pin::new(&mut *stream), cx, bytes)).await?;
-        if written == 0 {
+        let written = poll_fn(|cx| match poll_write_buf(Pin::new(&mut *stream), cx, bytes) {
+            Poll::Pending => bytes.last_ref().poll_overtaken(cx).map(|()| Err(overtaken())),
+            written @ Poll::Ready(_) => written,
+        });
+        if written.await? == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
     }
     Ok(())
+}
+
+fn overtaken() -> io::Error {
+    io::Error::other("a newer connection waits for what this one does not take")
 }
 
 fn status_line(status: StatusCode) -> Vec<u8> {
@@ -101,3 +109,6 @@ fn date() -> String {
 
 /// Room for the head of an ordinary response.
 const HEAD_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,8 @@ pub struct Deadlines {
     pub write_timeout: Duration,
 }
 
-/// Tells a [`Timed`] stream what the service of its connection does.
+/// Tells a [`Timed`] stream what the service of its connection does, and the other way round whether it is
+/// stuck.
 ///
 /// An even number: between requests. An odd number: a request is in work. The number changes with
 /// every request. One task polls both the stream and the service, so there is nothing to order.
@@ -60,6 +61,8 @@ pub struct Deadlines {
 pub struct HeadClock {
     number: AtomicU32,
     body_unread: AtomicBool,
+    /// Told by the stream, not to it: whoever has handed it to hyper cannot ask it.
+    write_pending: AtomicBool,
 }
 
 impl HeadClock {
@@ -81,6 +84,11 @@ impl HeadClock {
     /// Notes that the last response of the connection leaves a body unread: the stream lingers.
     pub fn leave_body(&self) {
         self.body_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether bytes wait that the kernel has not taken yet.
+    pub fn is_write_pending(&self) -> bool {
+        self.write_pending.load(Ordering::Relaxed)
     }
 
     fn mark(&self) -> u32 {
@@ -173,11 +181,6 @@ impl Timed {
         buffer.put_slice(&self.ahead.split_to(length));
     }
 
-    /// Whether bytes wait that the kernel has not taken yet.
-    pub const fn is_write_pending(&self) -> bool {
-        self.write_stall.is_some()
-    }
-
     /// The head in arrival, forgotten once the service has been called.
     fn head(&mut self) -> Option<&mut Head> {
         let mark = self.clock.mark();
@@ -230,6 +233,7 @@ impl Timed {
             }
         };
         self.write_stall = None;
+        self.clock.write_pending.store(false, Ordering::Relaxed);
         if let Some(head) = self.head() {
             head.since = clock::now();
             head.timer = None;
@@ -263,6 +267,7 @@ impl Timed {
         let mut stall = Box::pin(time::sleep(self.deadlines.write_timeout));
         let waiting = stall.as_mut().poll(cx);
         self.write_stall = Some(stall);
+        self.clock.write_pending.store(true, Ordering::Relaxed);
         match waiting {
             Poll::Pending => Poll::Pending,
             // Only with a deadline of zero, or on a machine that stood still just now.
