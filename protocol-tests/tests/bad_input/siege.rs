@@ -60,3 +60,14 @@ impl Siege {
         self.process.assert_well();
     }
 }
+
+/// The clients do notice a broker that stands still.
+#[tokio::test]
+#[should_panic(expected = "worst")]
+async fn a_stall_is_noticed() {
+    let siege = Siege::begin(&[]).await;
+    siege.process.signal("STOP");
+    sleep(Duration::from_secs(3)).await;
+    siege.process.signal("CONT");
+    siege.canary.finish().await;
+}
