@@ -163,8 +163,11 @@ impl Delivery {
         }
         let Some(first) = self.run.first() else { return false };
         let (broker, channel) = (&self.broker, first.frame.channel());
-        let patterns =
-            self.topic.patterns().get(&broker.patterns, || broker.patterns_over(channel));
+        let patterns = self.topic.patterns().get(
+            &broker.patterns,
+            || broker.patterns_over(channel),
+            || broker.sweep.rememberers().enter(&self.topic),
+        );
         // Its own topic cannot be swept away while we hold the baton.
         let topics = patterns.iter().chain([&self.topic]);
         self.lists.extend(topics.map(|topic| topic.snapshot()).filter(|list| !list.is_empty()));

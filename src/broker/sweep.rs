@@ -2,19 +2,19 @@
 //!
 //! A topic without subscribers stands in a list, once, from the moment that it has none. Each tick looks
 //! at this list only: a million channels with subscribers cost it nothing, where looking at each took a
-//! quarter of a second. Source: protocol.md 121.
+//! quarter of a second. Whatever grows with their number goes in steps. Source: protocol.md 121.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use parking_lot::Mutex;
 
-use super::{Broker, Cause, session::Due, session::Session, topic::Use};
+use super::{Broker, Cause, matching::Rememberers, session::Due, session::Session, topic::Use};
 use crate::bayeux::ChannelName;
 
 /// Sessions or channels that one step of a tick looks at: a few milliseconds, if all of them end.
@@ -29,22 +29,45 @@ pub(super) const SWEEP_PASSES: u8 = 6;
 /// Ticks between two looks for channels that remember patterns which are gone: a minute.
 pub(super) const FORGET_TICKS: u64 = 120;
 
+/// No round of forgetting is under way.
+const NO_ROUND: usize = usize::MAX;
+
 /// What the sweep of channels keeps between two ticks.
-#[derive(Debug, Default)]
 pub(super) struct Sweep {
     /// Names of topics without subscribers.
     unused: Mutex<Vec<ChannelName>>,
     /// Those of them that this tick has not looked at yet.
     left: Mutex<Vec<ChannelName>>,
+    /// Channels that remember patterns.
+    rememberers: Rememberers,
+    /// How far the round is that looks at them for patterns that are gone; [`NO_ROUND`]: none is.
+    round: AtomicUsize,
     ticks: AtomicU64,
-    /// The generation of patterns at the last look for those that are gone.
+    /// The generation of patterns at the beginning of the last round.
     forgotten: AtomicU64,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self {
+            unused: Mutex::default(),
+            left: Mutex::default(),
+            rememberers: Rememberers::default(),
+            round: AtomicUsize::new(NO_ROUND),
+            ticks: AtomicU64::default(),
+            forgotten: AtomicU64::default(),
+        }
+    }
 }
 
 impl Sweep {
     /// A topic was made, or has lost its last subscriber.
     pub(super) fn list(&self, name: ChannelName) {
         self.unused.lock().push(name);
+    }
+
+    pub(super) const fn rememberers(&self) -> &Rememberers {
+        &self.rememberers
     }
 }
 
@@ -123,10 +146,14 @@ impl Broker {
             self.topics.remove_if(name, |name, topic| {
                 let found = topic.look(SWEEP_PASSES);
                 stays = found == Use::Unused;
-                if found == Use::Retired && name.is_pattern() {
+                let goes = found == Use::Retired;
+                if goes && name.is_pattern() {
                     self.patterns.advance();
                 }
-                found == Use::Retired
+                if goes {
+                    topic.patterns().forget_all(&self.sweep.rememberers);
+                }
+                goes
             });
             stays
         });
@@ -136,14 +163,22 @@ impl Broker {
         more
     }
 
-    /// Now and then has quiet channels let go of patterns that are gone.
+    /// Has quiet channels let go of patterns that are gone: now and then a round, one step of it at a
+    /// tick.
     fn forget_patterns(&self) {
-        let tick = self.sweep.ticks.fetch_add(1, Ordering::Relaxed) + 1;
+        let Sweep { rememberers, round, ticks, forgotten, .. } = &self.sweep;
+        let tick = ticks.fetch_add(1, Ordering::Relaxed) + 1;
         let generation = self.patterns.current();
-        if tick.is_multiple_of(FORGET_TICKS)
-            && self.sweep.forgotten.swap(generation, Ordering::Relaxed) != generation
-        {
-            self.topics.iter().for_each(|topic| topic.patterns().forget_stale(generation));
+        let mut from = round.load(Ordering::Relaxed);
+        if from == NO_ROUND {
+            let is_time = tick.is_multiple_of(FORGET_TICKS);
+            if !is_time || forgotten.swap(generation, Ordering::Relaxed) == generation {
+                return;
+            }
+            from = 0;
         }
+        let (some, more) = rememberers.some(from, STEP);
+        some.iter().for_each(|topic| topic.patterns().forget_stale(generation, rememberers));
+        round.store(if more { from + STEP } else { NO_ROUND }, Ordering::Relaxed);
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     broker::{
         Broker, Carrier, Delivered, Generation, Payload, Progress, Published, Session, TICK, Wakes,
-        sweep::{FORGET_TICKS, SWEEP_PASSES},
+        sweep::{FORGET_TICKS, STEP, SWEEP_PASSES},
         tests::{drain, id, name, publish, raw, start},
     },
     config::{ChannelRule, Config},
@@ -31,10 +31,11 @@ fn patterns_are_looked_up_again_only_after_a_change() {
     let (generation, remembered) = (PatternGeneration::default(), Remembered::default());
     let asked = Cell::new(0);
     let ask = || {
-        remembered.get(&generation, || {
+        let look_up = || -> Patterns {
             asked.set(asked.get() + 1);
             Arc::new([Arc::default()])
-        })
+        };
+        remembered.get(&generation, look_up, || 0)
     };
     assert!(Arc::ptr_eq(&ask(), &ask()));
     assert_eq!(asked.get(), 1);
@@ -45,12 +46,13 @@ fn patterns_are_looked_up_again_only_after_a_change() {
 #[test]
 fn a_look_up_that_a_change_overtakes_is_repeated() {
     let (generation, remembered) = (PatternGeneration::default(), Remembered::default());
-    let overtaken = remembered.get(&generation, || {
+    let look_up = || -> Patterns {
         generation.advance();
         Arc::new([])
-    });
+    };
+    let overtaken = remembered.get(&generation, look_up, || panic!("it remembers none"));
     assert!(overtaken.is_empty());
-    assert_eq!(remembered.get(&generation, || Arc::new([Arc::default()])).len(), 1);
+    assert_eq!(remembered.get(&generation, || Arc::new([Arc::default()]), || 0).len(), 1);
 }
 
 #[test]
@@ -102,6 +104,64 @@ fn a_channel_that_stays_lets_go_of_a_pattern_that_went() {
     }
     assert_eq!(pattern.strong_count(), 0);
     assert_eq!(broker.channels(), 1);
+}
+
+/// A broker whose channels below `/a` stay, and a session that subscribed to `/a/*` before something was
+/// published to so many of them.
+fn under_a_pattern(channels: usize) -> (Arc<Broker>, Arc<Session>) {
+    let rule = ChannelRule { persistent: Some(true), ..ChannelRule::default() };
+    let channels_of_a = vec![ChannelRule { pattern: "/a/*".into(), ..rule }];
+    let mut config = Config { channels: channels_of_a, ..Config::default() };
+    config.session.queue.max_messages = channels + 100;
+    config.session.queue.max_bytes = 1 << 30;
+    let broker = Broker::new(&config, start());
+    let (session, _) = open(&broker, 1);
+    broker.subscribe(&session, &name("/a/*")).unwrap();
+    (0..channels).for_each(|n| publish(&broker, &format!("/a/{n}"), "1"));
+    (broker, session)
+}
+
+#[test]
+fn however_many_channels_there_are_a_tick_looks_at_a_step_of_them() {
+    const CHANNELS: usize = 2 * STEP + 10;
+    let (broker, session) = under_a_pattern(CHANNELS);
+    let pattern = Arc::downgrade(broker.topics.get("/a/*").unwrap().value());
+    assert!(pattern.strong_count() >= CHANNELS);
+    broker.unsubscribe(&session, &name("/a/*")).unwrap();
+    let mut at = start();
+    let mut steps = Vec::new();
+    for _ in 0..FORGET_TICKS + 3 {
+        at += TICK;
+        let before = pattern.strong_count();
+        broker.tick(at);
+        steps.push(before - pattern.strong_count());
+    }
+    assert_eq!(steps.split_off(FORGET_TICKS as usize - 1), [STEP, STEP, 10, 0]);
+    assert!(steps.iter().all(|freed| *freed <= 2), "the table's own, and the look at it");
+    assert_eq!(broker.sweep.rememberers().some(0, CHANNELS).0.len(), 0);
+}
+
+#[test]
+fn a_channel_stands_in_the_list_once_as_long_as_it_is_there() {
+    let (broker, session) = under_a_pattern(2);
+    let listed = || broker.sweep.rememberers().some(0, 100).0.len();
+    let mut at = start();
+    for _ in 0..2 {
+        broker.subscribe(&session, &name("/b/*")).unwrap();
+        // The channels look again, because there is another pattern.
+        ["/a/0", "/b/0", "/b/0"].iter().for_each(|channel| publish(&broker, channel, "2"));
+        assert_eq!((broker.channels(), listed()), (5, 3));
+        broker.unsubscribe(&session, &name("/b/*")).unwrap();
+        for _ in 0..=SWEEP_PASSES {
+            at += TICK;
+            broker.tick(at);
+        }
+        assert_eq!((broker.channels(), listed()), (3, 2), "/b/0 and its pattern are gone");
+    }
+    let topic = Arc::downgrade(broker.topics.get("/a/0").unwrap().value());
+    drop((session, listed));
+    drop(broker);
+    assert_eq!(topic.strong_count(), 0);
 }
 
 /// Publishes and waits until the message is in every queue, whoever carries it there.
