@@ -119,12 +119,19 @@ impl Broker {
             else {
                 continue;
             };
-            let Forgotten { subscriptions, discarded, idle } = session.forget_parked();
-            idle.into_iter().for_each(|name| self.sweep.list(name));
+            let Forgotten { subscriptions: gone, discarded } = session.forget_parked();
+            let subscriptions = gone.len();
             if subscriptions + discarded > 0 {
                 self.counters.discarded.add(Cause::Moved, discarded);
                 self.moves.unclaimed.push(Unclaimed { id, subscriptions, discarded });
+                self.tell_unclaimed(
+                    &session,
+                    &|pattern| gone.iter().any(|(name, _)| pattern.covers(name.as_str())),
+                    discarded,
+                );
             }
+            let unused = gone.into_iter().filter(|(_, was_last)| *was_last);
+            unused.for_each(|(name, _)| self.sweep.list(name));
         }
     }
 }

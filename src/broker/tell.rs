@@ -114,6 +114,24 @@ impl Broker {
         self.tell(session, About::of(EventType::Queue), || what);
     }
 
+    /// Tells that what waited for subscriptions was given up; `within` knows whether one of them lay
+    /// within a pattern.
+    pub(super) fn tell_unclaimed(
+        &self,
+        session: &Session,
+        within: &dyn Fn(&ChannelName) -> bool,
+        discarded: usize,
+    ) {
+        if session.sid().is_none() || session.is_monitor() {
+            return;
+        }
+        let (messages, bytes, _) = session.pressure();
+        let (policy, dropped) = (Policy::Unclaimed, discarded as u64);
+        let glance = About::of(EventType::Queue).glance(session, within);
+        let what = What::Queue { messages, bytes, policy, dropped };
+        self.events.emit(&glance, || (session.subject(), what));
+    }
+
     /// How much later than it should have a connect of `session` comes now; `None`: one is held.
     #[must_use]
     pub fn overdue(&self, session: &Session, now: Instant) -> Option<Duration> {

@@ -82,7 +82,7 @@ pub enum What {
         /// The data itself as JSON, if somebody may see it.
         data: Option<Box<str>>,
     },
-    /// A queue dropped messages or ran over.
+    /// A queue dropped messages, ran over, or gave up what a moved client did not claim.
     Queue {
         /// Messages in it.
         messages: usize,
@@ -90,7 +90,7 @@ pub enum What {
         bytes: usize,
         /// What was done.
         policy: Policy,
-        /// Messages dropped since the session began.
+        /// Messages dropped since the session began; of [`Policy::Unclaimed`], those given up now.
         dropped: u64,
     },
     /// A key was refused.
@@ -279,7 +279,7 @@ words! {
 }
 
 words! {
-    /// What a full queue did.
+    /// What a queue did.
     Policy {
         /// It ended its session.
         Disconnect = "disconnect",
@@ -287,6 +287,8 @@ words! {
         DropOldest = "drop_oldest",
         /// It kept the newest message of each channel.
         Latest = "latest",
+        /// It gave up what waited for subscriptions that a client which was moved did not renew.
+        Unclaimed = "unclaimed",
     }
 }
 

@@ -122,7 +122,7 @@ impl World {
                 self.check();
             }
             self.connect_again();
-            self.pass(250);
+            self.pass(700);
             self.check();
         }
     }

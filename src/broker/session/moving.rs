@@ -23,11 +23,11 @@ use crate::{
 /// What a session gave up that its client did not claim in time.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Forgotten {
-    pub(in crate::broker) subscriptions: usize,
+    /// Subscriptions, and whether the sweep is to look at the topic; see
+    /// [`Topic::remove`](crate::broker::topic::Topic::remove).
+    pub(in crate::broker) subscriptions: Vec<(ChannelName, bool)>,
     /// Messages that waited for them.
     pub(in crate::broker) discarded: usize,
-    /// Names that nobody else subscribes to, for the sweep.
-    pub(in crate::broker) idle: Vec<ChannelName>,
 }
 
 impl Session {
@@ -131,12 +131,10 @@ impl Session {
         // Known to the mailbox until the topics have forgotten them: what still comes is parked.
         let names = self.mailbox.lock().parked_names();
         for gone in list.extract_if(.., |known| names.contains(&known.name)) {
-            forgotten.subscriptions += 1;
-            if gone.topic.remove(gone.key) {
-                forgotten.idle.push(gone.name);
-            }
+            let was_last = gone.topic.remove(gone.key);
+            forgotten.subscriptions.push((gone.name, was_last));
         }
-        self.counters.subscriptions.sub(forgotten.subscriptions);
+        self.counters.subscriptions.sub(forgotten.subscriptions.len());
         forgotten.discarded = self.mailbox.lock().forget_parked();
         forgotten
     }

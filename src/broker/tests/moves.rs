@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::events::{Filter, Peer, Policy, Rights};
 
 const OLD: u8 = 1;
 const NEW: u8 = 2;
@@ -310,6 +311,13 @@ fn sf09_subscriptions_that_nobody_claims_end_after_30_s_and_that_is_told() {
     let (bench, _) = bench(&["/a", "/b"], false, |_| ());
     bench.publish("/a", [1]);
     let (new, owner) = bench.moved();
+    let sid = Some(Sid::from_bytes([7; 6]));
+    bench.broker.introduce(&new, Arc::new(Peer { sid, ..Peer::default() }));
+    let tap = |scope| {
+        let rights = Rights { scope: Box::new([name(scope)]), ..Rights::usual() };
+        bench.broker.events().tap(rights, Filter::default()).unwrap()
+    };
+    let (of_a, of_b) = (tap("/a"), tap("/none"));
     bench.broker.subscribe(&new, &name("/b")).unwrap();
     bench.publish("/a", [2]);
     bench.publish("/b", [3]);
@@ -325,6 +333,18 @@ fn sf09_subscriptions_that_nobody_claims_end_after_30_s_and_that_is_told() {
         "{unclaimed:?}"
     );
     assert_eq!(bench.broker.counters().discarded.value(), 2);
+    let told = of_a.take(9);
+    assert!(
+        matches!(
+            told[..],
+            [ref event] if matches!(
+                event.what,
+                What::Queue { messages: 1, policy: Policy::Unclaimed, dropped: 2, .. }
+            )
+        ),
+        "{told:?}"
+    );
+    assert!(of_b.take(9).is_empty(), "that is nobody's business there");
     assert_eq!(new.subscriptions(), 1);
     bench.publish("/a", [4]);
     bench.publish("/b", [5]);
