@@ -212,27 +212,25 @@ pub(super) fn operator_published(
 /// A publish over HTTP was refused.
 pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, detail: &str) {
     tally::publish_refused(app, code);
+    match code {
+        "unauthorized" => {
+            tell(app, client, EventType::Auth, || What::Auth { op: Operation::Api });
+        }
+        "rate_limited" => tell(app, client, EventType::Limit, || {
+            let value = u64::from(app.config.api.messages_per_second);
+            What::Limit { limit: "api.messages_per_second", value }
+        }),
+        _ => tell_error(app, client, code, &detail),
+    }
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
     let shown = ip(app, client);
     info!(event = "publish", ok = false, api = true, ip = shown, error = code, detail, suppressed);
-    match code {
-        "unauthorized" => tell(app, client, What::Auth { op: Operation::Api }),
-        "rate_limited" => {
-            let value = u64::from(app.config.api.messages_per_second);
-            tell(app, client, What::Limit { limit: "api.messages_per_second", value });
-        }
-        _ => tell(
-            app,
-            client,
-            What::Error { status: code, detail: cut(detail, DETAIL_CHARS).into() },
-        ),
-    }
 }
 
 /// A key was refused.
 pub(super) fn key_refused(app: &App, client: IpAddr, op: Operation) {
     tally::key_refused(app, op);
-    tell(app, client, What::Auth { op });
+    tell(app, client, EventType::Auth, || What::Auth { op });
     let Allowed::Yes { suppressed } = app.sampler.allow("key", clock::now()) else { return };
     info!(event = "auth", ok = false, ip = ip(app, client), op = op.as_str(), suppressed);
 }
@@ -259,19 +257,18 @@ pub(super) fn service_failed(
 pub(super) fn bad_request(app: &App, client: IpAddr, reason: BadRequest, detail: &dyn Display) {
     app.metrics.bad_requests.add(reason, 1);
     let reason = reason.as_str();
+    tell_error(app, client, reason, detail);
     let Allowed::Yes { suppressed } = app.sampler.allow(reason, clock::now()) else { return };
     info!(event = "error", reason, ip = ip(app, client), %detail, suppressed);
-    let detail = detail.to_string();
-    tell(app, client, What::Error { status: reason, detail: cut(&detail, DETAIL_CHARS).into() });
 }
 
 /// A request went beyond a limit.
 pub(super) fn limited(app: &App, client: IpAddr, limit: LimitHit, value: usize) {
     app.metrics.limit_hits.add(limit, 1);
     let limit = limit.as_str();
+    tell(app, client, EventType::Limit, || What::Limit { limit, value: value as u64 });
     let Allowed::Yes { suppressed } = app.sampler.allow(limit, clock::now()) else { return };
     info!(event = "limit", limit, value, ip = ip(app, client), suppressed);
-    tell(app, client, What::Limit { limit, value: value as u64 });
 }
 
 /// The node starts or stops.
@@ -282,11 +279,18 @@ pub(super) fn node(app: &App, event: NodeEvent) {
 }
 
 /// Tells of somebody without a session.
-fn tell(app: &App, client: IpAddr, what: What) {
-    let glance = Glance { refused: true, ..Glance::of(what.kind()) };
+fn tell(app: &App, client: IpAddr, kind: EventType, what: impl FnOnce() -> What) {
+    let glance = Glance { refused: true, ..Glance::of(kind) };
     app.broker
         .events()
-        .emit(&glance, || (Subject { peer: Some(stranger(app, client)), transport: None }, what));
+        .emit(&glance, || (Subject { peer: Some(stranger(app, client)), transport: None }, what()));
+}
+
+fn tell_error(app: &App, client: IpAddr, status: &'static str, detail: &dyn Display) {
+    tell(app, client, EventType::Error, || {
+        let detail = detail.to_string();
+        What::Error { status, detail: cut(&detail, DETAIL_CHARS).into() }
+    });
 }
 
 fn handshake_of(message: &Message<'_>, auth: Auth, moved_from: Option<Sid>) -> What {

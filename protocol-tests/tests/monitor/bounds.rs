@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use bayeuxd::events::EventType;
 use protocol_tests::{
     bayeux::{Socket, connect, connect_now, publish},
+    broker::Broker,
+    http::{Request, request},
     monitor::{KEY, assert_envelope, broker_with, mark, monitor, polling_with},
 };
 use serde_json::{Value, json};
@@ -163,4 +166,16 @@ async fn a_poll_is_not_answered_for_events_more_often_than_four_times_a_second()
     }
     let most = begun.elapsed().as_millis() / 250 + 3;
     assert!(u128::from(polls as u64) <= most, "{polls} polls, {most} allowed");
+}
+
+#[tokio::test]
+async fn events_do_not_thin_out_with_the_log() {
+    let broker = Broker::with(|config| config.log.errors_per_second = 1).await;
+    let told = |kind| broker.events().told(kind);
+    let before = told(EventType::Error);
+    for _ in 0..5 {
+        let broken = Request::post("/cometd", "{");
+        assert_eq!(request(broker.address, &broken).await.status, 400);
+    }
+    assert_eq!(told(EventType::Error), before + 5);
 }
