@@ -1,12 +1,14 @@
 //! What operators ask of a broker that runs, and tell it: the admin API as commands.
 //! Source: docs/admin-api.md.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
     Failure, print,
-    remote::{AdminServer, Remote, encode, wait},
+    remote::{AdminServer, Remote, encode, harmless, wait},
     table::{age, cell, size, table},
 };
 
@@ -23,8 +25,8 @@ pub(super) struct Sessions {
     #[arg(long, value_enum)]
     sort: Option<Sort>,
     /// Most sessions to list.
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
+    #[arg(long, default_value = "100")]
+    limit: NonZeroUsize,
     #[command(flatten)]
     common: Common,
 }
@@ -66,8 +68,8 @@ pub(super) struct Channels {
     /// Only channels within this pattern, like /chat/**.
     pattern: Option<String>,
     /// Most channels to list.
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
+    #[arg(long, default_value = "100")]
+    limit: NonZeroUsize,
     #[command(flatten)]
     common: Common,
 }
@@ -113,9 +115,13 @@ pub(super) fn sessions(options: &Sessions) -> Result<(), Failure> {
             Sort::Rate => "rate",
         }),
     );
-    let listed = wait(list(&options.common.server.remote()?, "sessions", &query, options.limit))?;
+    let listed =
+        wait(list(&options.common.server.remote()?, "sessions", &query, options.limit.get()))?;
     if options.common.json {
-        print(format_args!("{}\n", json!({ "items": listed.items, "more": listed.more })));
+        print(format_args!(
+            "{}\n",
+            harmless(&json!({ "items": listed.items, "more": listed.more }))
+        ));
         return Ok(());
     }
     let rows: Vec<Vec<String>> = listed.items.iter().map(session_row).collect();
@@ -152,9 +158,12 @@ pub(super) fn channels(options: &Channels) -> Result<(), Failure> {
     let query = options.pattern.as_deref().map(|pattern| format!("&pattern={}", encode(pattern)));
     let remote = options.common.server.remote()?;
     let query = query.unwrap_or_default();
-    let listed = wait(list(&remote, "channels", &query, options.limit))?;
+    let listed = wait(list(&remote, "channels", &query, options.limit.get()))?;
     if options.common.json {
-        print(format_args!("{}\n", json!({ "items": listed.items, "more": listed.more })));
+        print(format_args!(
+            "{}\n",
+            harmless(&json!({ "items": listed.items, "more": listed.more }))
+        ));
         return Ok(());
     }
     let row = |item: &Value| {
@@ -220,7 +229,7 @@ fn act(
     let remote = common.server.remote()?;
     let answer = wait(remote.post(target, body))?;
     if common.json {
-        print(format_args!("{answer}\n"));
+        print(format_args!("{}\n", harmless(&answer)));
     } else {
         print(format_args!("{}\n", say(&answer)));
     }
@@ -231,7 +240,7 @@ fn show(common: &Common, what: &str) -> Result<(), Failure> {
     let remote = common.server.remote()?;
     let answer = wait(remote.get(&format!("/admin/v1/{what}")))?;
     if common.json {
-        print(format_args!("{answer}\n"));
+        print(format_args!("{}\n", harmless(&answer)));
     } else {
         print(fields(&answer));
     }

@@ -1,18 +1,23 @@
 //! `bayeuxd pub`: publishes over HTTP and says how many sessions that reached.
 
+mod progress;
+
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal as _, Read as _, stdin},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
 use hyper::Method;
 use serde_json::{Value, value::RawValue};
+use tokio::time::{Instant, sleep};
 
+use self::progress::Progress;
 use super::{
     Failure, complain, print,
-    remote::{MainServer, Remote, clean, wait},
+    remote::{MainServer, Remote, clean, harmless, wait},
 };
 
 /// Arguments of `pub`.
@@ -54,7 +59,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let key = options.idempotency_key.as_deref().map(|key| ("idempotency-key", key));
     let answer = wait(remote.ask(Method::POST, "/api/v1/publish", body, key.as_slice()))?;
     if options.json {
-        print(format_args!("{answer}\n"));
+        print(format_args!("{}\n", harmless(&answer)));
         return Ok(());
     }
     let count = |field| answer.get(field).and_then(Value::as_u64).unwrap_or(0);
@@ -106,7 +111,7 @@ async fn batch(remote: &Remote, file: &Path, json: bool) -> Result<(), Failure> 
     } else {
         Box::new(File::open(file).map_err(failed)?)
     };
-    let mut tally = Tally { json, ..Tally::default() };
+    let mut tally = Tally::new(json);
     let mut lines = Vec::new();
     let mut bytes = 0;
     let mut input = BufReader::new(input);
@@ -150,37 +155,84 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, &'sta
 }
 
 /// What became of a file so far.
-#[derive(Default)]
 struct Tally {
     published: usize,
     refused: usize,
     sessions: u64,
     json: bool,
+    progress: Progress,
 }
 
 impl Tally {
+    fn new(json: bool) -> Self {
+        Self { published: 0, refused: 0, sessions: 0, json, progress: Progress::new() }
+    }
+
     fn bad(&mut self, line: usize, reason: &str) {
         self.refused += 1;
+        self.progress.clear();
         complain(format_args!("line {line}: {}", clean(reason)));
     }
 
+    /// Publishes lines in their order, at the pace that the broker allows.
     async fn send(
         &mut self,
         remote: &Remote,
         lines: &mut Vec<(usize, String)>,
     ) -> Result<(), Failure> {
-        if lines.is_empty() {
-            return Ok(());
+        let mut since = Instant::now();
+        while !lines.is_empty() {
+            let before = lines.len();
+            let pause = self.send_once(remote, lines).await?;
+            self.progress.show(self.published);
+            if lines.len() < before {
+                since = Instant::now();
+            }
+            let Some(pause) = pause else { continue };
+            if since.elapsed() > PLACE_WAIT_MAX {
+                return Err(Failure::Failed(format!(
+                    "line {}: no place for {PLACE_WAIT_MAX:?}, others use up the rate of this key \
+                     (api.messages_per_second); {} lines were published",
+                    lines.first().map_or(0, |(line, _)| *line),
+                    self.published
+                )));
+            }
+            // After the shortest pause there is room for one message, and a request is worth more.
+            sleep(pause.max(PAUSE_MIN)).await;
         }
+        Ok(())
+    }
+
+    /// Publishes lines; those that came too fast stay, in their order, and the pause that the broker
+    /// asks for is returned.
+    async fn send_once(
+        &mut self,
+        remote: &Remote,
+        lines: &mut Vec<(usize, String)>,
+    ) -> Result<Option<Duration>, Failure> {
         let messages: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         let body = format!("{{\"messages\":[{}]}}", messages.join(","));
         let answer = remote.post("/api/v1/batch", body).await?;
         let results = answer.get("results").and_then(Value::as_array);
-        for ((line, _), result) in lines.drain(..).zip(results.into_iter().flatten()) {
-            if self.json {
-                print(format_args!("{result}\n"));
+        let results = results.filter(|results| results.len() == lines.len());
+        let results = results.ok_or_else(|| {
+            Failure::Failed("the answer is not a broker's: a result for each message".to_owned())
+        })?;
+        let mut pause = None;
+        for ((line, text), result) in std::mem::take(lines).into_iter().zip(results) {
+            let error = result.get("error");
+            if error.and_then(|error| error.get("code")) == Some(&Value::from("rate_limited")) {
+                let asked = error.and_then(|error| error.get("retry_after_ms"));
+                let asked = Duration::from_millis(asked.and_then(Value::as_u64).unwrap_or(0));
+                pause = Some(asked.max(pause.unwrap_or_default()));
+                lines.push((line, text));
+                continue;
             }
-            match result.pointer("/error/message").and_then(Value::as_str) {
+            if self.json {
+                self.progress.clear();
+                print(format_args!("{}\n", harmless(result)));
+            }
+            match error.and_then(|error| error.get("message")).and_then(Value::as_str) {
                 Some(reason) => self.bad(line, reason),
                 None => {
                     self.published += 1;
@@ -188,12 +240,13 @@ impl Tally {
                 }
             }
         }
-        Ok(())
+        Ok(pause)
     }
 
-    fn finish(&self) -> Result<(), Failure> {
-        let Self { published, refused, sessions, json } = self;
-        if !json {
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.progress.clear();
+        let Self { published, refused, sessions, json, .. } = self;
+        if !*json {
             print(format_args!("published: {published}, deliveries: {sessions}\n"));
         }
         if *refused == 0 {
@@ -210,3 +263,7 @@ const TOO_LONG: &str = "more than 1 MiB, the most that api.message_size can be";
 /// Below `api.max_batch` and `api.max_body` as they are by default.
 const BATCH_MESSAGES_MAX: usize = 500;
 const BATCH_BYTES_MAX: usize = 512 << 10;
+/// Shortest pause when the broker asks for one.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest time without a single place; the broker hands them out one by one, each after a moment.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(60);

@@ -7,7 +7,13 @@
 mod key;
 
 use std::{
-    env, future::Future, io::IsTerminal as _, io::stdout, net::IpAddr, path::PathBuf,
+    env,
+    fmt::{Display, Write as _},
+    future::Future,
+    io::IsTerminal as _,
+    io::stdout,
+    net::IpAddr,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -353,6 +359,20 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// JSON of others, fit for a terminal: control characters that JSON lets stand are escaped.
+pub(super) fn harmless(json: &impl Display) -> String {
+    let mut text = String::new();
+    for c in json.to_string().chars() {
+        // The others are escaped already, or white space between values.
+        if matches!(c, '\u{7f}'..='\u{9f}') {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 /// Whether to colour what goes to standard output.
 pub(super) fn colour() -> bool {
     stdout().is_terminal() && env::var_os("NO_COLOR").is_none()
@@ -398,6 +418,16 @@ mod tests {
     #[test]
     fn a_terminal_gets_no_control_characters() {
         assert_eq!(clean("a\u{1b}[31m\u{9b}\n"), "a\u{fffd}[31m\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn json_for_a_terminal_is_the_same_without_raw_control_characters() {
+        let text = "{\"a\u{9b}\":\"\u{7f}\u{85}ä\\u009b\"}";
+        let shown = harmless(&text);
+        assert_eq!(shown, "{\"a\\u009b\":\"\\u007f\\u0085ä\\u009b\"}");
+        let (before, after): (Value, Value) =
+            (serde_json::from_str(text).unwrap(), serde_json::from_str(&shown).unwrap());
+        assert_eq!(before, after);
     }
 
     #[test]

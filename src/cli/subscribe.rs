@@ -22,7 +22,7 @@ use self::{
 };
 use super::{
     Failure, complain,
-    remote::{MainServer, clean, wait},
+    remote::{MainServer, clean, harmless, wait},
     try_print,
 };
 
@@ -207,7 +207,7 @@ impl Printer {
             }
             self.received += 1;
             let line = if self.json {
-                message.to_string()
+                harmless(message)
             } else {
                 let channel = message.get("channel").and_then(Value::as_str).unwrap_or_default();
                 format!("{} {}", clean(channel), clean(&data.to_string()))

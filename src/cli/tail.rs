@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     Failure,
-    remote::{AdminServer, Remote, clean, colour, encode, wait},
+    remote::{AdminServer, Remote, clean, colour, encode, harmless, wait},
     span, try_print,
 };
 
@@ -137,7 +137,7 @@ fn show(text: &[u8], json: bool) -> bool {
     }
     match serde_json::from_str::<Value>(text) {
         Ok(event) if !json => try_print(format_args!("{}\n", line(&event))),
-        Ok(_) => try_print(format_args!("{text}\n")),
+        Ok(_) => try_print(format_args!("{}\n", harmless(&text))),
         Err(_) => try_print(format_args!("{}\n", clean(text))),
     }
 }

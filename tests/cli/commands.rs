@@ -18,10 +18,15 @@ struct Site {
 
 impl Site {
     fn new(name: &str) -> Self {
+        Self::with(name, &[])
+    }
+
+    fn with(name: &str, flags: &[&str]) -> Self {
         let folder = Folder::new(name);
         let keys = folder.0.to_str().unwrap().to_owned();
         let key = ("XDG_RUNTIME_DIR", keys.as_str());
-        let (broker, banner) = Broker::start_with(&folder, &["--admin", "127.0.0.1:0"], &[key]);
+        let flags = [&["--admin", "127.0.0.1:0"], flags].concat();
+        let (broker, banner) = Broker::start_with(&folder, &flags, &[key]);
         let address = |name: &str| {
             let line = banner.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().nth(1).unwrap().to_owned()
@@ -391,4 +396,33 @@ fn input_that_no_broker_takes_is_refused_and_not_cut() {
     let batch = publish(&["--batch", "-"], &lines);
     assert_eq!((batch.code, batch.out.as_str()), (Some(1), "published: 2, deliveries: 0\n"));
     assert!(batch.err.starts_with("bayeuxd: line 2: more than 1 MiB"), "{batch:?}");
+}
+
+#[test]
+fn a_file_above_the_rate_is_published_whole_and_in_order() {
+    let site = Site::with("above_the_rate", &["--set", "api.messages_per_second=500"]);
+    let (subscriber, _) = site.subscriber(&["/a", "--count", "1200"]);
+    let lines: String =
+        (0..1200).map(|n| format!("{{\"channel\":\"/a\",\"data\":{n}}}\n")).collect();
+    std::fs::write(site.folder.0.join("messages.ndjson"), lines).unwrap();
+    let outcome = site.run(&["pub", "--batch", "messages.ndjson"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (Some(0), ""), "{}", outcome.out);
+    assert_eq!(outcome.out, "published: 1200, deliveries: 1200\n");
+    let heard = Outcome::of(subscriber.wait_with_output().unwrap());
+    let expected: String = (0..1200).map(|n| format!("/a {n}\n")).collect();
+    assert_eq!(heard.out, expected);
+}
+
+#[test]
+fn small_mistakes_of_operators_are_named() {
+    let site = Site::new("small_mistakes");
+    for list in ["sessions", "channels"] {
+        let outcome = site.run(&[list, "--limit", "0"]);
+        assert_eq!((outcome.code, outcome.out.as_str()), (Some(2), ""), "{outcome:?}");
+    }
+    // What a script leaves of a variable that it did not set is no key.
+    let mut command = site.folder.command(&["pub", "/a", "1"]);
+    command.envs(site.variables.iter().map(|(name, value)| (name, value))).env("BAYEUXD_KEY", "");
+    let outcome = Outcome::of(command.output().unwrap());
+    assert_eq!((outcome.code, outcome.err.as_str()), (Some(0), ""), "{outcome:?}");
 }

@@ -27,7 +27,8 @@ pub(super) fn find(name: &str, file: Option<&Path>, here: bool) -> Result<Option
             .map_err(|error| Failure::Usage(format!("--key-file {}: {error}", path.display())))?;
         return Ok(Some(secret));
     }
-    if let Ok(text) = env::var("BAYEUXD_KEY") {
+    // Empty is what a script leaves of a variable that it did not set.
+    if let Some(text) = env::var("BAYEUXD_KEY").ok().filter(|text| !text.is_empty()) {
         let secret = Secret::parse(&text)
             .map_err(|error| Failure::Usage(format!("BAYEUXD_KEY: {error}")))?;
         return Ok(Some(secret));
