@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+mod api_key;
 mod check;
 mod defaults;
 mod form;
@@ -30,6 +31,7 @@ mod websocket;
 #[cfg(test)]
 pub(crate) use self::settings::EVENT_TYPES;
 pub use self::{
+    api_key::{LOCAL_ADMIN_KEY, LOCAL_PUBLISH_KEY},
     load::{Loaded, Loader},
     monitor::Monitor,
     origin::Origin,
@@ -378,7 +380,7 @@ pub struct Api {
     pub messages_per_second: u32,
     /// How long an answer is remembered for repeats.
     pub idempotency_ttl: Duration,
-    /// Most answers remembered.
+    /// Most answers remembered of one API key.
     pub idempotency_entries: usize,
 }
 

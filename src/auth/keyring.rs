@@ -24,6 +24,16 @@ pub enum BadKey {
     /// Two keys of one name: logs could not tell them apart.
     #[error("auth.keys: two keys are called '{0}'")]
     Twice(String),
+    /// Two keys with one secret: whoever shows it could be either.
+    #[error(
+        "auth.keys: '{first}' and '{second}' have the same secret; `bayeuxd key gen` makes another"
+    )]
+    SameSecret {
+        /// One of the keys.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// Neither secret, or both.
     #[error(
         "auth.keys '{0}': give either secret_file or secret_sha256; `bayeuxd key gen` makes both"
@@ -85,7 +95,12 @@ impl Keyring {
             if ring.keys.iter().any(|(_, known)| **known.id() == *key.id) {
                 return Err(BadKey::Twice(key.id.clone()));
             }
-            ring.keys.push((digest(key)?, principal(key, limits)?));
+            let digest = digest(key)?;
+            if let Some((_, known)) = ring.keys.iter().find(|(known, _)| known.matches(&digest)) {
+                let (first, second) = (known.id().to_string(), key.id.clone());
+                return Err(BadKey::SameSecret { first, second });
+            }
+            ring.keys.push((digest, principal(key, limits)?));
         }
         Ok(ring)
     }

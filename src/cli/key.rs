@@ -34,7 +34,7 @@ enum RoleName {
 ///
 /// # Errors
 ///
-/// A channel that is none, or a system without random bytes.
+/// A name or channel that is none, channels of an admin, or a system without random bytes.
 pub(super) fn generate(options: &Options) -> Result<(), Failure> {
     let secret = random_secret()?;
     let (role, name) = match options.role {
@@ -49,6 +49,9 @@ pub(super) fn generate(options: &Options) -> Result<(), Failure> {
         role,
         ..ApiKey::default()
     };
+    if let Some((field, reason)) = key.misfit() {
+        return Err(Failure::Usage(format!("--{field}: {reason}")));
+    }
     Keyring::new(std::slice::from_ref(&key), name_limits(&Config::default()))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let channels = match role {

@@ -11,7 +11,7 @@ use std::{
 
 use bayeuxd::{
     auth::{Keyring, LocalKey, LocalKeyError, Role, Secret},
-    config::{ApiKey, Config},
+    config::{ApiKey, Config, LOCAL_ADMIN_KEY, LOCAL_PUBLISH_KEY},
 };
 use tracing::warn;
 
@@ -127,14 +127,14 @@ impl MadeKey {
 }
 
 static PUBLISH: Kind = Kind {
-    id: "local-user",
+    id: LOCAL_PUBLISH_KEY,
     file: "publish",
     setting: "api.key_file",
     role: Role::Publish,
     channels: &["/**"],
 };
 static ADMIN: Kind = Kind {
-    id: "local-admin",
+    id: LOCAL_ADMIN_KEY,
     file: "admin",
     setting: "admin.key_file",
     role: Role::Admin,

@@ -2,7 +2,10 @@
 
 use toml::Value;
 
-use super::{Auto, Config, Loaded, Problem, Role, SameSite, settings::settings};
+use super::{
+    Auto, Config, Loaded, Problem, Role, SameSite,
+    settings::{key_settings, settings},
+};
 
 /// Returns what makes the configuration unusable.
 pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
@@ -19,7 +22,48 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
     if api.message_size > api.max_body {
         conflict("api.message_size", "no body would be large enough; raise api.max_body");
     }
+    paths(&loaded.config, &mut conflict);
+    monitor_prefix(&loaded.config, &mut conflict);
+    for (index, key) in loaded.config.auth.keys.iter().enumerate() {
+        if let Some((field, reason)) = key.misfit() {
+            let value = key_settings().into_iter().find(|setting| setting.key == field);
+            let value = value.and_then(|setting| setting.show(key));
+            let (value, at) =
+                (value.unwrap_or_else(|| Value::from("")), format!("auth.keys[{index}].{field}"));
+            found.push(loaded.conflict(&at, value, reason));
+        }
+    }
     found
+}
+
+/// Bayeux paths go before those of the publish API, which nobody would find any more.
+fn paths(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    let below = |path: &str, prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let hides =
+        |path: &String| API_PATHS.iter().any(|api| below(api, path)) || below(path, "/api/v1");
+    if config.api.enabled && config.server.paths.iter().any(hides) {
+        conflict(
+            "server.paths",
+            "this would hide /api/v1 or /openapi.json, where publishing over HTTP is; choose another \
+             path, or set api.enabled = false",
+        );
+    }
+}
+
+/// Nobody could subscribe to the second feed if no name below the prefix were a channel.
+fn monitor_prefix(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    let (prefix, limits) = (config.monitor.prefix.as_str(), &config.limits);
+    let segments = prefix.matches('/').count() + 1;
+    let too_long = prefix.len() + "/**".len() > limits.channel_length;
+    if !prefix.is_empty() && (too_long || segments > limits.channel_segments) {
+        conflict(
+            "monitor.prefix",
+            "the names below it would be longer than limits.channel_length, or have more segments than \
+             limits.channel_segments; shorten it, or raise these",
+        );
+    }
 }
 
 fn listeners(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
@@ -79,6 +123,9 @@ fn cookie(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
         conflict("session.browser_cookie.partitioned", reason);
     }
 }
+
+/// Paths of the publish API on the same listener, the first with all below it.
+const API_PATHS: [&str; 2] = ["/api/v1", "/openapi.json"];
 
 /// Returns what works but is probably not meant.
 pub(super) fn warnings(config: &Config) -> Vec<String> {

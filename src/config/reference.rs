@@ -200,7 +200,7 @@ fn key_example(key: &str) -> &'static str {
         "secret_file" => "\"orders.key\"",
         "secret_sha256" => "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
         "role" => "\"publish\"",
-        "types" => "[\"subscribe\", \"disconnect\"]",
+        "types" => "[]",
         "payload" => "false",
         _ => "[\"/orders/**\"]",
     }

@@ -24,6 +24,7 @@ pub(super) use self::{
     api::{KEYS, key_settings},
     channels::rule_settings,
     services::{SERVICES, service_settings},
+    syntax::is_key_id,
 };
 
 /// A section of the file, in the order of the documentation.

@@ -204,6 +204,48 @@ fn values_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn paths_that_hide_the_publish_api_are_refused() {
+    for path in ["/api", "/api/v1", "/api/v1/batch", "/openapi.json"] {
+        let file = format!("server.paths = [\"/cometd\", \"{path}\"]");
+        assert!(error(&file).contains("api.enabled = false"), "{path}");
+        assert!(load(&format!("{file}\napi.enabled = false")).is_ok(), "{path}");
+    }
+    for path in ["/api2", "/apis", "/api/v2", "/openapi", "/a/api/v1"] {
+        assert!(load(&format!("server.paths = \"{path}\"")).is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn a_monitoring_prefix_leaves_room_for_the_names_below_it() {
+    let file = |length: usize| {
+        format!("limits.channel_length = 40\nmonitor.prefix = \"/{}\"", "m".repeat(length - 1))
+    };
+    assert!(load(&file(37)).is_ok());
+    assert!(error(&file(38)).contains("limits.channel_length"));
+    let deep = "limits.channel_segments = 3\nmonitor.prefix = ";
+    assert!(load(&format!("{deep}\"/a/b\"")).is_ok());
+    assert!(error(&format!("{deep}\"/a/b/c\"")).contains("limits.channel_segments"));
+    assert!(load("limits.channel_length = 32\nmonitor.prefix = \"\"").is_ok());
+}
+
+#[test]
+fn a_key_with_a_field_of_no_effect_is_refused_at_that_field() {
+    let key = format!("[[auth.keys]]\nid = \"a\"\nsecret_sha256 = \"{}\"\n", "0".repeat(64));
+    let publisher = format!("{key}role = \"publish\"\nchannels = \"/a\"\n");
+    assert!(load(&publisher).is_ok());
+    let types = error(&format!("{publisher}types = \"connect\""));
+    assert!(types.contains("auth.keys[0].types = [\"connect\"]"), "{types}");
+    assert!(error(&format!("{publisher}payload = true")).contains("auth.keys[0].payload = true"));
+    let admin = error(&format!("{key}role = \"admin\"\nchannels = \"/a\""));
+    assert!(admin.contains("publishes everywhere"), "{admin}");
+    for reserved in ["local-user", "local-admin"] {
+        let named = publisher.replace("\"a\"", &format!("\"{reserved}\""));
+        let text = error(&named);
+        assert!(text.contains("auth.keys[0].id = ") && text.contains("take another"), "{text}");
+    }
+}
+
+#[test]
 fn doubtful_values_are_warned_of() {
     let file = "[server]\nallowed_origins = \"*\"\n[session.queue]\nmax_bytes = \"1KiB\"\n\
                 [[channels]]\nmatch = \"/a\"\n[[channels]]\nmatch = \"/a\"";

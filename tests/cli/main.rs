@@ -257,6 +257,15 @@ fn a_generated_key_is_a_secret_and_the_lines_of_a_configuration() {
              are about\n",
         );
     assert_eq!(folder.run(&["key", "gen", "--id", "a", "--role", "publish"]).code, Some(2));
+    for (arguments, told) in [
+        (["--id", "bad id!", "--role", "monitor"].as_slice(), "--id: a name has"),
+        (&["--id", "local-admin", "--role", "admin"], "--id: the keys that the broker makes"),
+        (&["--id", "a", "--role", "admin", "--channels", "/a"], "--channels: a key of the role"),
+    ] {
+        let outcome = folder.run(&[&["key", "gen"], arguments].concat());
+        assert_eq!((outcome.code, outcome.out.as_str()), (Some(2), ""), "{outcome:?}");
+        assert!(outcome.err.contains(told), "{outcome:?}");
+    }
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn a_key_that_stays_as_it_is_keeps_its_holders_and_any_other_is_taken_back() {
 #[test]
 fn keys_that_cannot_work_are_refused_with_their_name() {
     refused(&[key("a", "x"), key("a", "y")], "two keys are called 'a'");
+    refused(&[key("a", "x"), key("b", "y"), key("c", "x")], "'a' and 'c' have the same secret");
     let base = key("a", "x");
     refused(&[ApiKey { secret_sha256: None, ..base.clone() }], "'a': give either");
     refused(&[ApiKey { secret_file: Some("x".into()), ..base.clone() }], "'a': give either");

@@ -19,7 +19,8 @@ pub(in crate::config) fn key_settings() -> Vec<Setting<ApiKey>> {
                 allowed: "a name of letters, digits, \"_\" and \"-\"",
                 valid: syntax::is_key_id,
             },
-            "Name of the key, for logs and answers. Required, and each only once.",
+            "Name of the key, for logs and answers. Required, and each only once; `local-user` and \
+             `local-admin` are names of the keys that the broker makes itself.",
         ),
         Setting::new(
             "secret_file",
@@ -60,7 +61,8 @@ pub(in crate::config) fn key_settings() -> Vec<Setting<ApiKey>> {
             },
             "Where a key of the role `publish` may publish; at least one channel or pattern. Of a key \
              of the role `monitor`: events about other channels are hidden, and sessions without a \
-             subscription inside. Empty for a monitor: all.",
+             subscription inside. Empty for a monitor: all. A key of the role `admin` has none, because \
+             it publishes everywhere.",
         ),
         Setting::new(
             "types",
@@ -73,13 +75,14 @@ pub(in crate::config) fn key_settings() -> Vec<Setting<ApiKey>> {
                 },
             },
             "Events that a key of the role `monitor` gets. Empty: all but `publish`, which reveals \
-             traffic.",
+             traffic. Not for keys of the role `publish`.",
         ),
         Setting::new(
             "payload",
             |k| &mut k.payload,
             Flag,
-            "Whether a key of the role `monitor` sees what is published, if `monitor.payloads` is on.",
+            "Whether a key of the role `monitor` sees what is published, if `monitor.payloads` is on. Not \
+             for keys of the role `publish`.",
         ),
     ]
 }
@@ -138,7 +141,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             "api.idempotency_entries",
             |c| &mut c.api.idempotency_entries,
             Count(1, 10_000_000),
-            "Most answers remembered; above, the oldest are forgotten.",
+            "Most answers remembered for one API key, about 300 bytes each; above, its oldest are \
+             forgotten and counted (`idempotency_evicted` of `GET /admin/v1/stats`).",
         ),
     ]
 }

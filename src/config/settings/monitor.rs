@@ -25,7 +25,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             },
             "Second name of the monitoring channels, for clients that drop everything below `/meta` \
              (aiocometd, the CometD Java client over WebSocket). Nobody publishes to it or below it. \
-             Empty where an application owns the name.",
+             Empty where an application owns the name. The names below it have to fit into \
+             `limits.channel_length` and `limits.channel_segments`.",
         ),
         Setting::new(
             "monitor.payloads",

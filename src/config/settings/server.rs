@@ -27,7 +27,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
                 },
             },
             "Paths of the Bayeux endpoint, each with any sub-path. POST, GET, OPTIONS and the \
-             WebSocket upgrade share them.",
+             WebSocket upgrade share them. None may cover `/api/v1` or `/openapi.json` while \
+             `api.enabled`.",
         ),
         Setting::new(
             "server.allowed_origins",

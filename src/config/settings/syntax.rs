@@ -21,7 +21,7 @@ pub(super) fn is_rooted(text: &str) -> bool {
 }
 
 /// The name of an API key: short and without anything that would need quoting.
-pub(super) fn is_key_id(text: &str) -> bool {
+pub(in crate::config) fn is_key_id(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     (1..=64).contains(&text.len()) && text.chars().all(plain)
 }
