@@ -411,6 +411,7 @@ async fn tick(app: Arc<App>) {
             yield_now().await;
         }
         app.services.tick(clock::now());
+        app.api.tick(clock::now());
         report::ended(&app);
     }
 }

@@ -299,6 +299,64 @@ async fn a_key_has_a_rate_and_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_batch_above_the_rate_is_cut_short_and_has_no_holes() {
+    // A place comes free every two milliseconds, so several do while the batch is worked on.
+    let broker = broker_with(|config| {
+        config.api.messages_per_second = 500;
+        config.api.max_batch = 10_000;
+    })
+    .await;
+    let mut messages: Vec<Value> =
+        (0..3_000).map(|number| json!({"channel": "/a", "data": number})).collect();
+    messages.push(json!({"channel": "/a"}));
+    let (_, answer) = post(broker.address, "/batch", &json!({"messages": messages})).await;
+    let results = answer["results"].as_array().unwrap();
+    let published = results.iter().take_while(|result| result["ok"] == json!(true)).count();
+    assert!((500..3_000).contains(&published), "{published}");
+    let (last, refused) = results[published..].split_last().unwrap();
+    for (index, result) in refused.iter().enumerate() {
+        assert_eq!(result["error"]["code"], json!("rate_limited"), "{published} + {index}");
+        assert!(result["error"]["retry_after_ms"].as_u64().unwrap() > 0, "{result}");
+    }
+    assert_eq!(last["error"]["code"], json!("data_missing"), "it would never do");
+}
+
+#[tokio::test]
+async fn p117_bare_publishes_above_the_rate_have_no_holes_either() {
+    let broker = broker_with(|config| {
+        config.api.messages_per_second = 500;
+        config.limits.batch = 10_000;
+        config.limits.message_size = 1 << 20;
+    })
+    .await;
+    let batch: Vec<Value> = (0..3_000).map(|n| publish(&n.to_string(), "/a", n)).collect();
+    let request = Request::post("/cometd", json!(batch).to_string()).header("X-API-Key", KEY);
+    let replies = http::request(broker.address, &request).await.messages();
+    let done: Vec<bool> = replies.iter().map(|reply| reply["successful"] == json!(true)).collect();
+    let published = done.iter().take_while(|done| **done).count();
+    assert!((500..3_000).contains(&published), "{published}");
+    assert!(done[published..].iter().all(|done| !done), "{done:?}");
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_named_once_and_in_ascii() {
+    let broker = broker().await;
+    let body = r#"{"channel":"/a","data":1,"idempotency_key":"field"}"#;
+    let header = |value: &str| call("/publish", body).header("Idempotency-Key", value);
+    assert_eq!(http::request(broker.address, &header("field")).await.status, 200);
+    for (request, told) in [
+        (header("other"), "differ"),
+        (header("field").header("Idempotency-Key", "field"), "more than one"),
+        (header("schl\u{fc}ssel"), "ASCII"),
+    ] {
+        let body = error(&broker, &request, 400, "field_invalid").await;
+        assert!(body["error"]["message"].as_str().unwrap().contains(told), "{body}");
+    }
+    let body = error(&broker, &call("/publish/a/%zz", "1"), 400, "channel_invalid").await;
+    assert!(body["error"]["message"].as_str().unwrap().contains("\"%zz\""), "{body}");
+}
+
+#[tokio::test]
 async fn a_broker_that_is_full_refuses_with_503() {
     let broker = broker_with(|config| config.limits.queued_bytes = Some(20_000)).await;
     let _away = Polling::subscribed(broker.address, "/a").await;

@@ -305,3 +305,28 @@ async fn a_silent_stream_ends_after_the_keep_alive_time_and_a_slow_one_lives_on(
     }
     assert_eq!(results.next().await, None);
 }
+
+#[tokio::test]
+async fn a_client_that_waits_for_leave_to_send_gets_100_before_the_response() {
+    let broker = broker().await;
+    let mut socket = TcpStream::connect(broker.address).await.expect("connect");
+    let head = format!(
+        "POST /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n\
+         Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.expect("write");
+    let mut start = [0; 38];
+    soon("the responses", socket.read_exact(&mut start)).await.expect("read");
+    let start = String::from_utf8_lossy(&start);
+    assert_eq!(start, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ");
+    let line = "{\"channel\":\"/a\",\"data\":1}\n";
+    let body = format!("{:x}\r\n{line}\r\n0\r\n\r\n", line.len());
+    socket.write_all(body.as_bytes()).await.expect("write");
+    let mut rest = BufReader::new(socket);
+    let mut last = String::new();
+    while !last.starts_with("{\"ok\":true,") {
+        last.clear();
+        let read = soon("the result", rest.read_line(&mut last)).await.expect("read");
+        assert!(read > 0, "the end before the result");
+    }
+}

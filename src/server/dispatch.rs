@@ -11,7 +11,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-pub(super) use self::publish::{Taken, carry, publish, stamped};
+pub(super) use self::publish::{Taken, carry, carry_told, publish, stamped};
 use super::{
     app::App,
     clock,
@@ -75,6 +75,8 @@ pub(super) struct Outcome {
     pub(super) disconnected: bool,
     /// The client was sent to a handshake, because it is to change its transport.
     pub(super) steered: bool,
+    /// The key of the request has used up its rate: what follows would overtake what was refused.
+    rate_used_up: bool,
     /// Replies in request order, separated by commas.
     pub(super) replies: Vec<u8>,
     /// The connect of the batch. If its hold is not zero its reply is still to be written.
@@ -172,7 +174,10 @@ impl Turn<'_, '_> {
             // Boxed: rare, and every request would keep the room for it.
             return match Box::pin(self.publish_under(principal, &name, wakes)).await {
                 Ok(()) => self.succeed(),
-                Err(refusal) => self.refuse(refusal, None),
+                Err(refusal) => {
+                    self.outcome.rate_used_up |= matches!(refusal, Refusal::RateLimited { .. });
+                    self.refuse(refusal, None);
+                }
             };
         }
         let own = |session: &Arc<Session>| {
@@ -392,8 +397,11 @@ impl Turn<'_, '_> {
         if !principal.may_publish(channel) {
             return Err(Refusal::PublishDenied { reason: "not_in_key_channels" });
         }
-        let admitted = self.app.api.admit(principal, clock::now());
-        admitted.map_err(|_| Refusal::RateLimited { reason: "publish_rate" })?;
+        let used_up =
+            self.outcome.rate_used_up || self.app.api.admit(principal, clock::now()).is_err();
+        if used_up {
+            return Err(Refusal::RateLimited { reason: "publish_rate" });
+        }
         let payload = Payload { data, ext: self.message.ext, extra: &self.message.extra };
         publish(self.app, None, channel, payload, wakes).await
     }

@@ -94,6 +94,16 @@ impl Api {
         });
         rate.take(now.saturating_duration_since(self.started))
     }
+
+    /// Forgets what is remembered of messages long ago.
+    pub(super) fn tick(&self, now: Instant) {
+        self.idempotency.tick(now);
+    }
+
+    /// Remembered results that were forgotten before their time, since the start.
+    pub(super) fn results_forgotten(&self) -> u64 {
+        self.idempotency.evicted()
+    }
 }
 
 /// Where a request comes from.
@@ -177,7 +187,7 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
         Ok(Admitted::Reader) => openapi::respond(),
         Ok(Admitted::Publisher(principal)) if endpoint == Endpoint::Stream => {
             let publisher = Publisher { caller, principal };
-            let response = stream::respond(http, publisher, request.into_body());
+            let response = Box::pin(stream::respond(http, publisher, request)).await;
             return Routed::Streaming(readable_by(page.as_ref(), response));
         }
         Ok(Admitted::Publisher(principal)) => {
@@ -289,9 +299,14 @@ async fn publish(
 }
 
 fn idempotency_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().map_err(|_| request::BAD_KEY)?;
-    Ok(Some(text))
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::FieldInvalid("there is more than one header Idempotency-Key"));
+    }
+    let not_ascii = "the header Idempotency-Key holds ASCII characters only; others are for the \
+                     field idempotency_key";
+    value.to_str().map(Some).map_err(|_| Problem::FieldInvalid(not_ascii))
 }
 
 /// Reads a body within its bounds of size and time.

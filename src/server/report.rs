@@ -11,7 +11,7 @@ use tracing::{debug, field::display, info, warn};
 use super::{app::App, clock, dispatch::Sender, services::Failure, whence::stranger};
 use crate::{
     bayeux::{ChannelName, Message, Refusal, ext_keys, shown_key},
-    broker::{About, Cause, Payload, Session},
+    broker::{About, Cause, Session},
     config::Transport,
     events::{
         Auth, ConnectKind, EventType, Glance, NodeEvent, Operation, Sid, Subject, Subscribed,
@@ -22,10 +22,12 @@ use crate::{
 };
 
 mod channel;
+mod notice;
 mod steering;
 mod tally;
 
 use self::channel::{event, shown};
+pub(super) use self::notice::Notice;
 pub(super) use self::steering::{demoted, promoted, upgrades_refused};
 
 /// A session was opened; `moved_from`: in the place of another one, by fallback.
@@ -102,35 +104,6 @@ pub(super) fn subscribed(app: &App, session: &Session, subscribe: bool, name: &C
     app.broker.tell(session, About::of(kind).on(channel), || {
         make(Subscribed { channel: name.to_shared(), pattern: name.is_pattern(), total })
     });
-}
-
-/// A message is in every queue.
-pub(super) fn published(
-    app: &App,
-    session: Option<&Session>,
-    channel: &ChannelName,
-    payload: &Payload<'_>,
-    via: Via,
-    fanout: usize,
-) {
-    let data = || payload.data.get();
-    let what = || What::Publish {
-        channel: channel.to_shared(),
-        size: data().len(),
-        fanout,
-        via,
-        data: app.broker.events().wants_payloads().then(|| data().into()),
-    };
-    match session.filter(|session| session.sid().is_some()) {
-        Some(session) => {
-            app.broker.tell(session, About::of(EventType::Publish).on(channel.as_str()), what);
-        }
-        None => {
-            let glance =
-                Glance { channel: Some(channel.as_str()), ..Glance::of(EventType::Publish) };
-            app.broker.events().emit(&glance, || (Subject::default(), what()));
-        }
-    }
 }
 
 /// A message was answered with an error. `name` is the one of several subscriptions that failed.

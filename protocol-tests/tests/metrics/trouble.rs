@@ -207,3 +207,14 @@ async fn scrape_above(broker: &Broker, series: &str, from: f64) -> Scrape {
     }
     panic!("{series} stays at {from}");
 }
+
+#[tokio::test]
+async fn results_that_are_forgotten_before_their_time_are_counted() {
+    let broker = service::broker_with(|config| config.api.idempotency_entries = 1).await;
+    for (key, forgotten) in [("a", 0.0), ("b", 1.0)] {
+        let message = service::call("/publish/a", "1").header("Idempotency-Key", key);
+        assert_eq!(request(broker.address, &message).await.status, 200);
+        let scrape = Scrape::of(&broker).await;
+        assert_values(&scrape, &[("idempotency_evicted_total", forgotten)]);
+    }
+}

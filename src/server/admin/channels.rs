@@ -80,6 +80,7 @@ pub(super) async fn one(call: &Call<'_>, path: &str) -> Result<Response<Body>, P
     let app = call.app;
     let rates = call.query.flag("rates")?.unwrap_or_default();
     let name = publish::decode_channel(path)
+        .ok()
         .and_then(|text| ChannelName::parse(&text, app.limits.name).ok())
         .ok_or(Problem::ChannelUnknown)?;
     let asked = name.clone();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bayeux::Rfc3339,
-    broker::{Cause, Counters},
+    broker::Cause,
     config::{Config, ShownValue},
     server::{app::App, body::Body, clock},
 };
@@ -37,7 +37,7 @@ pub(super) fn stats(app: &App) -> Response<Body> {
             queue_bytes_limit: app.config.limits.queued_bytes,
             sessions_limit: app.config.limits.sessions,
             rates: rates.into(),
-            totals: Totals::new(counters, app.broker.events().lost()),
+            totals: Totals::new(app),
         },
     )
 }
@@ -94,10 +94,12 @@ struct Totals {
     dropped_latest: u64,
     discarded: u64,
     events_lost: u64,
+    idempotency_evicted: u64,
 }
 
 impl Totals {
-    fn new(counters: &Counters, events_lost: u64) -> Self {
+    fn new(app: &App) -> Self {
+        let counters = app.broker.counters();
         Self {
             sessions_created: counters.sessions_created.value(),
             sessions_ended: counters.sessions_ended.value(),
@@ -111,7 +113,8 @@ impl Totals {
             dropped_oldest: counters.dropped_oldest.value(),
             dropped_latest: counters.dropped_latest.value(),
             discarded: counters.discarded.value(),
-            events_lost,
+            events_lost: app.broker.events().lost(),
+            idempotency_evicted: app.api.results_forgotten(),
         }
     }
 }

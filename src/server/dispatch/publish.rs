@@ -6,13 +6,13 @@
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use serde_json::value::RawValue;
-use tokio::task::yield_now;
+use tokio::{runtime::Handle, task::yield_now};
 
 use crate::{
     bayeux::{ChannelName, Refusal},
-    broker::{Broker, Delivery, Payload, Progress, Published, Reach, Session, Wakes},
+    broker::{Broker, Delivered, Delivery, Payload, Progress, Published, Reach, Session, Wakes},
     events::Via,
-    server::{app::App, clock, report},
+    server::{app::App, clock, report::Notice},
 };
 
 /// Publishes a message and waits until it is in every matching mailbox.
@@ -21,15 +21,15 @@ use crate::{
 /// Those of [`Broker::publish`].
 pub(in crate::server) async fn publish(
     app: &App,
-    publisher: Option<&Session>,
+    publisher: Option<&Arc<Session>>,
     channel: &ChannelName,
     payload: Payload<'_>,
     wakes: &mut Wakes,
 ) -> Result<(), Refusal> {
-    let now = clock::now();
-    if !app.broker.heeds_publish(publisher, channel) {
+    let (now, from) = (clock::now(), publisher.map(|session| &**session));
+    if !app.broker.heeds_publish(from, channel) {
         let published = stamped(app, payload, |payload| {
-            Broker::publish(&app.broker, publisher, channel, payload, now)
+            Broker::publish(&app.broker, from, channel, payload, now)
         })?;
         let taken = Taken::count(app, Via::Bayeux, &payload, now);
         carry(app, published, wakes).await;
@@ -37,14 +37,14 @@ pub(in crate::server) async fn publish(
         return Ok(());
     }
     let reach = Arc::new(Reach::default());
+    let notice = Notice::new(app, publisher, channel, &payload, Via::Bayeux, &reach);
     let published = stamped(app, payload, |payload| {
-        app.broker.publish_counted(publisher, channel, payload, Arc::clone(&reach), now)
+        app.broker.publish_counted(from, channel, payload, reach, now)
     })?;
     let taken = Taken::count(app, Via::Bayeux, &payload, now);
     // Boxed: few are listened to, and every request would keep the room for it.
-    Box::pin(carry(app, published, wakes)).await;
+    Box::pin(carry_told(app, published, notice, wakes)).await;
     taken.settle(app);
-    report::published(app, publisher, channel, &payload, Via::Bayeux, reach.sessions());
     Ok(())
 }
 
@@ -113,6 +113,49 @@ pub(in crate::server) async fn carry(app: &App, published: Published, wakes: &mu
         Published::Behind(delivered) => {
             wakes.fire();
             delivered.await;
+        }
+    }
+}
+
+/// As [`carry`], and tells listeners; also if the publisher leaves before.
+pub(in crate::server) async fn carry_told(
+    app: &App,
+    published: Published,
+    notice: Notice,
+    wakes: &mut Wakes,
+) {
+    let mut telling = Telling { app, notice: Some(notice), behind: None };
+    match published {
+        Published::Behind(delivered) => {
+            wakes.fire();
+            telling.behind.insert(delivered).await;
+            telling.behind = None;
+        }
+        // Cancelled, this future ends before `telling` does, and its end finishes the walk.
+        walk @ Published::Walk(_) => carry(app, walk, wakes).await,
+    }
+}
+
+/// Tells of a message when it ends, once the message has arrived.
+struct Telling<'a> {
+    app: &'a App,
+    notice: Option<Notice>,
+    /// The message waits behind those of others, who will deliver it.
+    behind: Option<Delivered>,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        let Some(notice) = self.notice.take() else { return };
+        match (self.behind.take(), Handle::try_current()) {
+            (Some(delivered), Ok(runtime)) => {
+                let arrival = async move {
+                    delivered.await;
+                    notice.tell();
+                };
+                self.app.tasks.spawn_on(arrival, &runtime);
+            }
+            _ => notice.tell(),
         }
     }
 }

@@ -294,4 +294,10 @@ fn trouble(app: &App, page: &mut Page) {
         &["reason"],
         &metrics.bad_requests,
     );
+    page.counter_values::<()>(
+        "idempotency_evicted_total",
+        "Results of messages with an idempotency key that were forgotten before their time.",
+        &[],
+        [app.api.results_forgotten()],
+    );
 }

@@ -17,8 +17,9 @@ use crate::{
     broker::{Payload, Published, Reach, Sid, Wakes},
     events::Via,
     server::{
-        dispatch::{Taken, carry, stamped},
-        report,
+        app::App,
+        dispatch::{Taken, carry, carry_told, stamped},
+        report::Notice,
     },
 };
 
@@ -63,6 +64,9 @@ struct Checked<'e, 'a> {
 
 impl Publisher {
     /// Publishes messages one after the other; those that could not be read keep their places.
+    ///
+    /// Once the key has used up its rate the rest is refused too, though there may be a place for it
+    /// meanwhile: sent again it follows what was refused before it, so the order of a channel holds.
     pub(super) async fn publish_all(
         &self,
         entries: Vec<Result<Entry<'_>, Problem>>,
@@ -70,11 +74,18 @@ impl Publisher {
         let mut outcomes = Vec::with_capacity(entries.len());
         // Fired when the request is done, so that a burst wakes each receiver once.
         let mut wakes = Wakes::default();
+        let mut limited = None;
         for entry in entries {
-            let outcome = match entry {
-                Ok(entry) => self.publish(&entry, &mut wakes).await,
-                Err(problem) => Err(problem),
+            let outcome = match (entry, &limited) {
+                (Ok(entry), None) => self.publish(&entry, &mut wakes).await,
+                (Ok(entry), Some(pause)) => {
+                    self.check(&entry).and(Err(Problem::RateLimited(*pause)))
+                }
+                (Err(problem), _) => Err(problem),
             };
+            if let Err(Problem::RateLimited(pause)) = outcome {
+                limited = Some(pause);
+            }
             outcomes.push(outcome);
         }
         outcomes
@@ -115,10 +126,10 @@ impl Publisher {
     async fn send(&self, message: Checked<'_, '_>, wakes: &mut Wakes) -> Outcome {
         let Some(key) = message.entry.idempotency_key.as_deref() else {
             let reach = message.reach();
+            let notice = self.notice(&message, &reach);
             let (published, taken) = self.enter(&message, &reach)?;
-            carry(&self.caller.app, published, wakes).await;
+            arrive(&self.caller.app, published, notice, wakes).await;
             taken.settle(&self.caller.app);
-            self.tell(&message, &reach);
             return Ok(Receipt::of(&reach));
         };
         let fingerprint = message.fingerprint();
@@ -126,14 +137,7 @@ impl Publisher {
         loop {
             let name = Name::new(self.principal.id(), key, channel);
             match self.api().idempotency.claim(name, fingerprint, now()) {
-                Claim::First(ticket) => {
-                    let reach = message.reach();
-                    let outcome = self.send_first(&message, &reach, ticket).await;
-                    if outcome.is_ok() {
-                        self.tell(&message, &reach);
-                    }
-                    return outcome;
-                }
+                Claim::First(ticket) => return self.send_first(&message, ticket).await,
                 Claim::Done(receipt) => return Ok(Receipt { replayed: true, ..receipt }),
                 Claim::Conflict => return Err(Problem::IdempotencyConflict),
                 Claim::Wait(mut first) => {
@@ -160,39 +164,42 @@ impl Publisher {
         Ok((published, Taken::count(app, Via::Http, &message.payload(), now)))
     }
 
-    /// Tells listeners of a message that is in every queue.
-    fn tell(&self, message: &Checked<'_, '_>, reach: &Reach) {
+    /// What listeners will be told of a message, if there are any.
+    fn notice(&self, message: &Checked<'_, '_>, reach: &Arc<Reach>) -> Option<Notice> {
         let (app, payload) = (&self.caller.app, message.payload());
-        if !app.broker.heeds_publish(None, &message.channel) {
-            return;
-        }
-        report::published(app, None, &message.channel, &payload, Via::Http, reach.sessions());
+        let heeded = app.broker.heeds_publish(None, &message.channel);
+        heeded.then(|| Notice::new(app, None, &message.channel, &payload, Via::Http, reach))
     }
 
     /// Publishes in a task of its own: a client that gives up meanwhile and tries again, which is
     /// what the key is for, must not find the first attempt forgotten.
-    async fn send_first(
-        &self,
-        message: &Checked<'_, '_>,
-        reach: &Arc<Reach>,
-        ticket: Ticket,
-    ) -> Outcome {
-        let (app, reach) = (Arc::clone(&self.caller.app), Arc::clone(reach));
+    async fn send_first(&self, message: &Checked<'_, '_>, ticket: Ticket) -> Outcome {
+        let (app, reach) = (Arc::clone(&self.caller.app), message.reach());
+        let notice = self.notice(message, &reach);
         let published = self.enter(message, &reach);
         let rest = async move {
             let outcome = match published {
                 Ok((published, taken)) => {
-                    carry(&app, published, &mut Wakes::default()).await;
+                    arrive(&app, published, notice, &mut Wakes::default()).await;
                     taken.settle(&app);
                     Ok(Receipt::of(&reach))
                 }
                 Err(refusal) => Err(Problem::from(refusal)),
             };
-            ticket.settle(outcome.clone());
+            ticket.settle(outcome.clone(), now());
             outcome
         };
         // The task fails only with the runtime, at the very end of a stop.
         self.caller.app.tasks.spawn(rest).await.unwrap_or(Err(Problem::Draining))
+    }
+}
+
+/// Waits until a message is in every queue, and tells listeners, if there are any.
+async fn arrive(app: &App, published: Published, notice: Option<Notice>, wakes: &mut Wakes) {
+    match notice {
+        None => carry(app, published, wakes).await,
+        // Boxed: few are listened to, and every request would keep the room for it.
+        Some(notice) => Box::pin(carry_told(app, published, notice, wakes)).await,
     }
 }
 
@@ -240,3 +247,6 @@ impl Receipt {
         Self { sessions: reach.sessions(), queued: reach.queued(), replayed: false }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use hyper::StatusCode;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
+use super::request::BadPath;
 use crate::bayeux::{InvalidName, Refusal};
 
 /// See the module documentation. The client is at fault, except for the last two.
@@ -19,6 +20,8 @@ pub(super) enum Problem {
     DataMissing,
     /// No channel, or a name that is none.
     ChannelInvalid(Option<InvalidName>),
+    /// A path that names no channel.
+    BadPath(BadPath),
     /// A pattern, where one channel is needed.
     ChannelPattern,
     /// A channel that is not for messages to subscribers.
@@ -75,7 +78,7 @@ impl Problem {
         match self {
             Self::BadJson(_) => "bad_json",
             Self::DataMissing => "data_missing",
-            Self::ChannelInvalid(_) | Self::ChannelPattern => "channel_invalid",
+            Self::ChannelInvalid(_) | Self::BadPath(_) | Self::ChannelPattern => "channel_invalid",
             Self::ChannelReserved => "channel_reserved",
             Self::FieldInvalid(_) => "field_invalid",
             Self::Unauthorized { .. } => "unauthorized",
@@ -97,6 +100,7 @@ impl Problem {
             Self::BadJson(_)
             | Self::DataMissing
             | Self::ChannelInvalid(_)
+            | Self::BadPath(_)
             | Self::ChannelPattern
             | Self::ChannelReserved
             | Self::FieldInvalid(_) => StatusCode::BAD_REQUEST,
@@ -125,7 +129,9 @@ impl Problem {
     fn bayeux(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::DataMissing => return Refusal::DataMissing.to_string().into(),
-            Self::ChannelInvalid(_) => return Refusal::ChannelInvalid.to_string().into(),
+            Self::ChannelInvalid(_) | Self::BadPath(_) => {
+                return Refusal::ChannelInvalid.to_string().into();
+            }
             Self::Overloaded => return Refusal::Overloaded.to_string().into(),
             Self::ChannelPattern => "403:wildcard_channel:publish_denied",
             Self::ChannelReserved => "403:denied_by_security_policy:channel_create_denied",
@@ -149,6 +155,7 @@ impl Problem {
         Cow::Borrowed(match self {
             Self::BadJson(text) | Self::OriginDenied(text) => return text.clone().into(),
             Self::ChannelInvalid(Some(error)) => return error.to_string().into(),
+            Self::BadPath(error) => return error.to_string().into(),
             Self::ChannelInvalid(None) => {
                 "a message needs a channel, like \"channel\":\"/orders/7\""
             }
@@ -202,7 +209,8 @@ impl Serialize for Problem {
         object.serialize_field("code", self.code())?;
         object.serialize_field("bayeux", &self.bayeux())?;
         object.serialize_field("message", &self.message())?;
-        let retry_after_ms = self.retry_after().as_millis() as u64;
+        // Never too early, and not zero when it helps to wait.
+        let retry_after_ms = self.retry_after().as_micros().div_ceil(1000) as u64;
         object.serialize_field("retry_after_ms", &retry_after_ms)?;
         object.end()
     }
@@ -221,6 +229,8 @@ mod tests {
         );
         let problem = Problem::RateLimited(Duration::from_millis(250));
         assert!(serde_json::to_string(&problem).unwrap().contains("\"retry_after_ms\":250"));
+        let problem = Problem::RateLimited(Duration::from_micros(200));
+        assert!(serde_json::to_string(&problem).unwrap().contains("\"retry_after_ms\":1"));
     }
 
     #[test]

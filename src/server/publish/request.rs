@@ -28,9 +28,7 @@ pub(super) type Read<'a> = Result<Entry<'a>, Problem>;
 /// The body is not one object, or a field cannot be used.
 pub(super) fn one<'a>(body: &'a [u8], header: Option<&'a str>, limits: &MessageLimits) -> Read<'a> {
     let mut entry = entry(object(body, limits)?)?;
-    if let Some(header) = header {
-        entry.idempotency_key.get_or_insert(key(header.into())?);
-    }
+    take_header(&mut entry, header)?;
     Ok(entry)
 }
 
@@ -49,7 +47,7 @@ pub(super) fn raw<'a>(
     }
     let data = value(body, limits)?;
     Ok(Entry {
-        channel: Some(decode(path).ok_or(Problem::ChannelInvalid(None))?),
+        channel: Some(decode(path).map_err(Problem::BadPath)?),
         data: Some(data),
         idempotency_key: header.map(|header| key(header.into())).transpose()?,
         ..Entry::default()
@@ -101,9 +99,7 @@ pub(super) fn broadcast<'a>(
         return Err(Problem::FieldInvalid("more channels than api.max_batch"));
     }
     let mut shared = entry(message)?;
-    if let Some(header) = header {
-        shared.idempotency_key.get_or_insert(key(header.into())?);
-    }
+    take_header(&mut shared, header)?;
     let one = |channel: String| Entry {
         channel: Some(channel.into()),
         extra: shared.extra.clone(),
@@ -158,6 +154,20 @@ fn entry(mut message: Message<'_>) -> Read<'_> {
     })
 }
 
+/// Takes the idempotency key of the request's headers.
+///
+/// # Errors
+/// It is none, or the message names another one.
+fn take_header<'a>(entry: &mut Entry<'a>, header: Option<&'a str>) -> Result<(), Problem> {
+    let Some(header) = header else { return Ok(()) };
+    let header = key(header.into())?;
+    if *entry.idempotency_key.get_or_insert_with(|| header.clone()) != header {
+        let problem = "the header Idempotency-Key and the field idempotency_key differ; send one";
+        return Err(Problem::FieldInvalid(problem));
+    }
+    Ok(())
+}
+
 /// Takes a field of the API out of what subscribers get.
 fn take<'a>(message: &mut Message<'a>, name: &str) -> Option<&'a RawValue> {
     let index = message.extra.iter().position(|(known, _)| known == name)?;
@@ -177,10 +187,27 @@ fn key(text: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
     if (1..=KEY_CHARS_MAX).contains(&text.chars().count()) { Ok(text) } else { Err(BAD_KEY) }
 }
 
-/// Decodes `%xx` once, segment by segment; `None` if that gives no text, or a segment with a slash.
-pub(in crate::server) fn decode(path: &str) -> Option<Cow<'_, str>> {
+/// Why a path cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::server) enum BadPath {
+    /// What follows a percent sign are not two hex digits.
+    #[error("the path has \"{0}\", which is no percent-encoding; \"%\" itself is \"%25\"")]
+    Escape(String),
+    /// A segment that would be two.
+    #[error("the path has \"%2F\", and a segment of a channel has no slash")]
+    Slash,
+    /// The bytes are no text.
+    #[error("the path is no UTF-8 text once it is percent-decoded")]
+    Utf8,
+}
+
+/// Decodes `%xx` once, segment by segment.
+///
+/// # Errors
+/// That gives no text, or a segment with a slash.
+pub(in crate::server) fn decode(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if !path.contains('%') {
-        return Some(Cow::Borrowed(path));
+        return Ok(Cow::Borrowed(path));
     }
     let mut out = Vec::with_capacity(path.len());
     let mut bytes = path.bytes();
@@ -189,14 +216,21 @@ pub(in crate::server) fn decode(path: &str) -> Option<Cow<'_, str>> {
             out.push(byte);
             continue;
         }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let value = u8::try_from(digit()? * 16 + digit()?).ok()?;
-        if value == b'/' {
-            return None;
+        let escape: Vec<u8> = bytes.by_ref().take(2).collect();
+        let digits = str::from_utf8(&escape).ok().filter(|digits| digits.len() == 2);
+        // Alone, `from_str_radix` would take a sign.
+        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match value {
+            Some(b'/') => return Err(BadPath::Slash),
+            Some(value) => out.push(value),
+            None => {
+                let escape = String::from_utf8_lossy(&escape);
+                return Err(BadPath::Escape(format!("%{escape}")));
+            }
         }
-        out.push(value);
     }
-    String::from_utf8(out).ok().map(Cow::Owned)
+    String::from_utf8(out).map(Cow::Owned).map_err(|_| BadPath::Utf8)
 }
 
 fn bad_batch(error: BadBatch) -> Problem {
@@ -209,7 +243,7 @@ fn bad_batch(error: BadBatch) -> Problem {
 const NO_BATCH: &str = "a batch is {\"messages\":[…]}, an object with nothing else";
 const NO_CHANNELS: Problem =
     Problem::FieldInvalid("channels is an array of channel names, and stands in place of channel");
-pub(super) const BAD_KEY: Problem =
+const BAD_KEY: Problem =
     Problem::FieldInvalid("an idempotency key is a text of 1 to 128 characters");
 const KEY_CHARS_MAX: usize = 128;
 const EXCLUDED_MAX: usize = 32;

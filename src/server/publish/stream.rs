@@ -6,6 +6,7 @@
 //! what has no result was not published. Source: operations.md 5.
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
@@ -13,10 +14,15 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::{Response, StatusCode, body::Incoming, header::HeaderValue};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body as _, Frame, Incoming},
+    header::{EXPECT, HeaderValue},
+};
 use tokio::{
     select,
     sync::mpsc,
+    task::yield_now,
     time::{Instant, sleep, sleep_until},
 };
 
@@ -51,7 +57,14 @@ impl Results {
 }
 
 /// Answers at once, and goes on reading and writing in a task.
-pub(super) fn respond(http: &Http, publisher: Publisher, body: Incoming) -> Response<Body> {
+pub(super) async fn respond(
+    http: &Http,
+    publisher: Publisher,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let waits = request.headers().contains_key(EXPECT);
+    let mut body = request.into_body();
+    let first = if waits { invite(&mut body).await } else { None };
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     let app = publisher.caller.app.clone();
     let stream = Stream {
@@ -63,10 +76,24 @@ pub(super) fn respond(http: &Http, publisher: Publisher, body: Incoming) -> Resp
         flush_at: None,
         line: 0,
     };
-    app.tasks.spawn(stream.run(body));
+    app.tasks.spawn(stream.run(first, body));
     let results = Results { chunks, _answering: http.answering() };
     let kind = HeaderValue::from_static("application/x-ndjson");
     answer::dressed(StatusCode::OK, Body::Results(results), kind)
+}
+
+/// What a body gives when it is asked for more; `None`: its end.
+type Read = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+/// Lets hyper send the `100 Continue` that a client waits for: it does so when it is asked for the
+/// body, and not any more once the response has begun. Returns what has come already.
+async fn invite(body: &mut Incoming) -> Option<Read> {
+    let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+    yield_now().await;
+    match asked {
+        Poll::Ready(read) => Some(read),
+        Poll::Pending => None,
+    }
 }
 
 struct Stream {
@@ -85,13 +112,13 @@ struct Stream {
 struct Ended;
 
 impl Stream {
-    async fn run(mut self, body: Incoming) {
+    async fn run(mut self, first: Option<Read>, body: Incoming) {
         // Ended early or not, what has a result is told.
-        let _ = self.read(body).await;
+        let _ = Box::pin(self.read(first, body)).await;
         let _ = self.flush().await;
     }
 
-    async fn read(&mut self, mut body: Incoming) -> Result<(), Ended> {
+    async fn read(&mut self, mut first: Option<Read>, mut body: Incoming) -> Result<(), Ended> {
         let app = self.publisher.caller.app.clone();
         let mut drain = pin!(app.drain.begins());
         loop {
@@ -104,7 +131,7 @@ impl Stream {
                     self.flush().await?;
                     continue;
                 }
-                frame = body.frame() => frame,
+                frame = next(&mut first, &mut body) => frame,
                 () = sleep(app.config.limits.keep_alive) => return Err(Ended),
             };
             match frame {
@@ -164,7 +191,9 @@ impl Stream {
             self.publisher.caller.log(problem);
         }
         self.tell(&outcome);
-        if self.unsent_results >= RESULTS_PER_FLUSH {
+        // Lines that come in one piece may take longer than results may wait.
+        let due = self.flush_at.is_some_and(|flush_at| flush_at <= Instant::now());
+        if due || self.unsent_results >= RESULTS_PER_FLUSH {
             wakes.fire();
             self.flush().await?;
         }
@@ -235,9 +264,20 @@ impl Stream {
     }
 }
 
+/// What comes next: `first`, if there is one, and after it what the body gives.
+async fn next(first: &mut Option<Read>, body: &mut Incoming) -> Read {
+    match first.take() {
+        Some(read) => read,
+        None => body.frame().await,
+    }
+}
+
 /// Chunks of results that wait for a client that does not read.
 const CHUNKS_MAX: usize = 4;
 const RESULTS_PER_FLUSH: usize = 100;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// Room for what `api.message_size` does not count: names, keys, white space.
 const LINE_MARGIN: usize = 1024;
+
+#[cfg(test)]
+mod tests;

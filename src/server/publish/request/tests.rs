@@ -56,12 +56,14 @@ fn fields_of_the_api_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn the_key_of_the_message_goes_before_that_of_the_header() {
-    let read = |body: &'static str| {
-        one(body.as_bytes(), Some("header"), &limits()).unwrap().idempotency_key.unwrap()
-    };
-    assert_eq!(read(r#"{"idempotency_key":"field"}"#), "field");
-    assert_eq!(read("{}"), "header");
+fn header_and_message_do_not_name_different_keys() {
+    let read = |body: &'static str| one(body.as_bytes(), Some("header"), &limits());
+    for body in ["{}", r#"{"idempotency_key":"header"}"#] {
+        assert_eq!(read(body).unwrap().idempotency_key.unwrap(), "header");
+    }
+    assert_eq!(code_of(read(r#"{"idempotency_key":"field"}"#)), "field_invalid");
+    let several = br#"{"channels":["/a"],"data":1,"idempotency_key":"field"}"#;
+    assert_eq!(code_of(broadcast(several, Some("header"), &limits())), "field_invalid");
 }
 
 #[test]
@@ -73,6 +75,10 @@ fn a_path_names_the_channel_and_is_decoded_once() {
     assert_eq!(channel("/a%20b/%2525").unwrap(), "/a b/%25");
     for bad in ["/a%2Fb", "/a%2fb", "/a%", "/a%2", "/a%zz", "/a%ff", "/%+1"] {
         assert_eq!(code_of(channel(bad)), "channel_invalid", "{bad}");
+    }
+    for (bad, told) in [("/a/%zz", "\"%zz\""), ("/a%2", "\"%2\""), ("/a%2F", "no slash")] {
+        let problem = channel(bad).unwrap_err().message().into_owned();
+        assert!(problem.contains(told), "{problem}");
     }
     assert_eq!(code_of(raw("/a", b" \n", None, &limits())), "data_missing");
     assert_eq!(code_of(raw("/a", b"{]", None, &limits())), "bad_json");

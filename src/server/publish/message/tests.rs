@@ -1,0 +1,122 @@
+//! Whoever publishes may leave: the message arrives, and listeners are told of it once.
+
+use std::{
+    net::Ipv4Addr,
+    pin::Pin,
+    task::{Context, Waker},
+};
+
+use super::*;
+use crate::{
+    broker::{Broker, SessionId},
+    config::{Config, Role},
+    events::{Filter, Rights, Tap, What},
+    server::{clock, dispatch},
+};
+
+/// More than one step of a walk, so that it yields in between.
+const CROWD: usize = 5_000;
+
+/// A broker with a crowd on one channel, and somebody who listens to what is published.
+fn site() -> (Publisher, Tap) {
+    let config = Config::default();
+    let broker = Broker::new(&config, clock::now());
+    let app = Arc::new(App::new(config, broker, true).unwrap());
+    for number in 0..CROWD as u128 {
+        let id = SessionId::from_bytes(number.to_le_bytes());
+        let session = app.broker.handshake(id, None, clock::now()).unwrap();
+        app.broker.subscribe(&session, &channel(&app)).unwrap();
+    }
+    let tap = app.broker.events().tap(Rights::all(), Filter::default()).unwrap();
+    let principal = Principal::new("all", Role::Admin, Vec::new());
+    (Publisher { caller: Caller { app, address: Ipv4Addr::LOCALHOST.into() }, principal }, tap)
+}
+
+fn channel(app: &App) -> ChannelName {
+    ChannelName::parse("/a", app.limits.name).unwrap()
+}
+
+fn entry(key: Option<&'static str>) -> Entry<'static> {
+    Entry {
+        channel: Some("/a".into()),
+        data: Some(serde_json::from_str("[1]").unwrap()),
+        idempotency_key: key.map(Cow::Borrowed),
+        ..Entry::default()
+    }
+}
+
+/// The receivers of each message that was told of.
+fn told(tap: &Tap) -> Vec<usize> {
+    let fanout = |what: &What| match what {
+        What::Publish { fanout, .. } => Some(*fanout),
+        _ => None,
+    };
+    tap.take(usize::MAX).iter().filter_map(|event| fanout(&event.what)).collect()
+}
+
+fn begin<T>(publishing: Pin<&mut impl Future<Output = T>>) {
+    let begun = publishing.poll(&mut Context::from_waker(Waker::noop()));
+    assert!(begun.is_pending(), "the walk takes more than one step");
+}
+
+async fn tasks_end(publisher: &Publisher) {
+    let tasks = &publisher.caller.app.tasks;
+    tasks.close();
+    tasks.wait().await;
+}
+
+#[tokio::test]
+async fn who_leaves_while_the_message_is_on_its_way_is_told_of() {
+    let (publisher, tap) = site();
+    let (message, mut wakes) = (entry(None), Wakes::default());
+    {
+        let mut publishing = Box::pin(publisher.publish(&message, &mut wakes));
+        begin(publishing.as_mut());
+        assert!(told(&tap).is_empty());
+    }
+    assert_eq!(told(&tap), [CROWD]);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_told_of_as_well() {
+    let (publisher, tap) = site();
+    let app = &publisher.caller.app;
+    let (channel, mut wakes) = (channel(app), Wakes::default());
+    let data: &RawValue = serde_json::from_str("[1]").unwrap();
+    {
+        let mut publishing =
+            Box::pin(dispatch::publish(app, None, &channel, data.into(), &mut wakes));
+        begin(publishing.as_mut());
+    }
+    assert_eq!(told(&tap), [CROWD]);
+}
+
+#[tokio::test]
+async fn who_leaves_behind_another_is_told_of_when_the_message_has_arrived() {
+    let (publisher, tap) = site();
+    let (message, mut wakes, mut others) = (entry(None), Wakes::default(), Wakes::default());
+    {
+        let mut first = Box::pin(publisher.publish(&message, &mut wakes));
+        begin(first.as_mut());
+        let mut second = Box::pin(publisher.publish(&message, &mut others));
+        begin(second.as_mut());
+        drop(second);
+        assert!(told(&tap).is_empty());
+    }
+    tasks_end(&publisher).await;
+    assert_eq!(told(&tap), [CROWD, CROWD]);
+}
+
+#[tokio::test]
+async fn a_message_under_an_idempotency_key_is_told_of_once_whoever_leaves() {
+    let (publisher, tap) = site();
+    let (message, mut wakes) = (entry(Some("k")), Wakes::default());
+    {
+        let mut publishing = Box::pin(publisher.publish(&message, &mut wakes));
+        begin(publishing.as_mut());
+    }
+    let repeat = publisher.publish(&message, &mut wakes).await.unwrap();
+    assert!(repeat.replayed && repeat.sessions == CROWD, "{repeat:?}");
+    tasks_end(&publisher).await;
+    assert_eq!(told(&tap), [CROWD]);
+}
