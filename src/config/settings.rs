@@ -35,7 +35,7 @@ pub(super) struct Section {
     pub(super) doc: &'static str,
 }
 
-/// One key of a `T`: of [`Config`], or of [`ChannelRule`].
+/// One key of a `T`: of [`Config`], or of [`ChannelRule`](super::ChannelRule).
 pub(super) struct Setting<T> {
     /// Dotted, as in `session.queue.max_bytes`.
     pub(super) key: &'static str,
