@@ -367,6 +367,14 @@ check("draining asks first, then the page says that its broker is gone", async (
   assert.equal((await own.broker.stop()).code, 0);
 });
 
+check("what is counted under several labels is summed under one of them", async () => {
+  const { by, parse } = await import("../../../src/server/console/metrics.js");
+  const series = parse(['{op="admin",reason="key"} 2', '{op="admin",reason="origin"} 3', '{op="api",reason="key"} 1', '{op="api",reason="policy"} 0', '{op="handshake",reason="key"} 0']
+    .map((line) => `denied_total${line}`).join("\n"));
+  assert.deepEqual(by(series, "denied_total", "op"), { admin: 5, api: 1 });
+  assert.deepEqual(by(series, "unknown", "op"), {});
+});
+
 check("quantiles are those of the time between two looks", async () => {
   const { histogram, parse, quantile } = await import("../../../src/server/console/metrics.js");
   const read = (...counts) => histogram(parse(["0.001", "0.01", "+Inf"].flatMap((le, n) =>

@@ -13,10 +13,13 @@ export function parse(text) {
   return series;
 }
 
-/** The values of a series by one label, those that are zero left out. */
+/** The values of a series by one label, summed over the others; those that are zero left out. */
 export function by(series, name, label) {
-  const found = (series.get(name) ?? []).filter(({ value }) => value !== 0);
-  return Object.fromEntries(found.map(({ labels, value }) => [labels[label], value]));
+  const sums = {};
+  for (const { labels, value } of series.get(name) ?? []) {
+    if (value !== 0) sums[labels[label]] = (sums[labels[label]] ?? 0) + value;
+  }
+  return sums;
 }
 
 /** A histogram summed over all labels but `le`: bounds, ascending, with what is at or below. */
