@@ -79,6 +79,9 @@ pub(super) struct Mailbox {
     /// HTTP requests in progress that will carry the queue in their response (protocol.md 57).
     requests: u16,
     deliver_only: bool,
+    /// The session is the heir of another one and has had no WebSocket: only connects deliver, because its
+    /// client subscribes beside a connect, and nothing orders the two responses.
+    inherited: bool,
     /// What was sent and is not acknowledged; `None` without the extension.
     unacknowledged: Option<Box<AckWindow>>,
     /// Whether what waits is due.
@@ -106,6 +109,7 @@ impl Mailbox {
             waiter: None,
             requests: 0,
             deliver_only,
+            inherited: false,
             unacknowledged: None,
             patience: Patience::default(),
             had_messages: false,
@@ -227,7 +231,7 @@ impl Mailbox {
     pub(super) fn take(&mut self, owner: Option<Generation>, take: Take) -> Option<Vec<Frame>> {
         let entitled = match owner {
             Some(owner) => owner == self.owner,
-            None => !self.carrier.flows() && !self.deliver_only,
+            None => !self.carrier.flows() && self.requests_carry(),
         };
         let acknowledges = self.unacknowledged.is_some();
         let available = !self.queue.is_empty() && self.out.is_none() && !self.is_leaving();
@@ -286,6 +290,7 @@ impl Mailbox {
     pub(super) fn claim(&mut self, carrier: Carrier, now: u32) -> (Generation, [Option<Waker>; 2]) {
         self.owner = self.owner.next(now);
         self.carrier = carrier;
+        self.inherited &= carrier != Carrier::Socket;
         (self.owner, [self.waiter.take(), self.overtake()])
     }
 
@@ -388,13 +393,19 @@ impl Mailbox {
 
     /// Whether a connection other than a held connect, which the session knows of, delivers now.
     fn is_carried(&self) -> bool {
-        !self.deliver_only && (self.carrier == Carrier::Socket || self.requests > 0)
+        let requested = self.requests > 0 && self.requests_carry();
+        !self.deliver_only && self.carrier == Carrier::Socket || requested
+    }
+
+    /// Whether responses to other requests than connects carry the queue, while no WebSocket does.
+    const fn requests_carry(&self) -> bool {
+        !self.deliver_only && !self.inherited
     }
 
     /// Whether the queue is left to the response of a request that is in progress, or to a session to
     /// come.
     fn held_off(&self) -> bool {
-        self.requests > 0 && !self.carrier.flows() && !self.deliver_only || self.is_leaving()
+        self.requests > 0 && !self.carrier.flows() && self.requests_carry() || self.is_leaving()
     }
 
     fn wake(&mut self) -> Option<Waker> {

@@ -10,7 +10,8 @@ import { about, Broker, channel, check, checkEnd, sideBySide } from "../lib/kit.
 import { LIMIT_MS, PATIENT, PATIENTLY, Traveller } from "../fallback/scenarios.js";
 import { Pages } from "./fallback.js";
 
-const DEMOTE_FOR_MS = 6000;
+/** Long enough for a page to be loaded by a busy machine. */
+const DEMOTE_FOR_MS = 20_000;
 const [when] = WHENS;
 
 about("Chromium");

@@ -140,6 +140,7 @@ impl Mailbox {
         names: impl Iterator<Item = ChannelName>,
     ) {
         self.out = out;
+        self.inherited = true;
         let parked = &mut self.transit.get_or_insert_default().parked;
         parked.names.extend(names);
         frames.into_iter().for_each(|frame| parked.push_back(frame));
