@@ -1,8 +1,9 @@
 //! The operators' console: a page and its scripts, in the binary, on the admin listener.
 //!
 //! Files only. What they show they ask of the admin API, with the operator's key, as `curl` would; so
-//! the files need no key and know nothing. Their policy lets them talk to this listener and, for the
-//! page Try it, to where clients connect; nothing else, and nothing in them comes from elsewhere.
+//! the files need no key and know nothing. Their policy lets them talk to this listener, over a WebSocket
+//! too, and, for the page Try it, to where clients connect; nothing else, and nothing in them comes from
+//! elsewhere.
 //! Source: operations.md 6; docs/console.md for users.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -64,7 +65,7 @@ impl Console {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
-        let policy = HeaderValue::from_str(&policy(&origins)).ok()?;
+        let policy = HeaderValue::from_str(&policy(own_host(headers), &origins)).ok()?;
         let fields = response.headers_mut();
         fields.insert(CONTENT_SECURITY_POLICY, policy);
         for (name, value) in FIELDS {
@@ -138,15 +139,23 @@ impl File {
     }
 }
 
-/// What the page may load and where it may connect.
-fn policy(origins: &[String]) -> String {
+/// What the page may load and where it may connect. Not every browser counts the WebSockets of its `own`
+/// host among `'self'`.
+fn policy(own: Option<&str>, origins: &[String]) -> String {
+    let own = own.map(|host| format!(" ws://{host} wss://{host}")).unwrap_or_default();
     let bayeux: String =
         origins.iter().map(|origin| format!(" http://{origin} ws://{origin}")).collect();
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{bayeux}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{own}{bayeux}; \
          img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     )
+}
+
+/// The `Host` of a request as it can stand in a policy, which has no place for addresses of IPv6.
+fn own_host(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    host_name(host).filter(|name| !name.contains(['[', ']'])).map(|_| host)
 }
 
 /// The host of a `Host` field without its port, if it is a name or an address and nothing else: it is to
@@ -191,6 +200,7 @@ const FILES: &[(&str, &str)] = files! {
     "/console/config.js" = "config.js",
     "/console/dom.js" = "dom.js",
     "/console/events.js" = "events.js",
+    "/console/feed.js" = "feed.js",
     "/console/format.js" = "format.js",
     "/console/icons.js" = "icons.js",
     "/console/live.js" = "live.js",

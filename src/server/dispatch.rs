@@ -54,6 +54,8 @@ pub(super) struct Sender<'a> {
     pub(super) address: IpAddr,
     /// The key of the request, under which messages without a clientId are published.
     pub(super) principal: Option<&'a Principal>,
+    /// It came to the operators' listener, where a session may monitor and nothing else.
+    pub(super) monitors_only: bool,
 }
 
 impl Sender<'_> {
@@ -102,7 +104,7 @@ pub(super) async fn dispatch(
     let mut outcome = Outcome::default();
     if batch.iter().any(|message| message.channel.as_deref() == Some(HANDSHAKE)) {
         let [message] = batch else { return Err(HandshakeInBatch) };
-        if monitor_rights(app, message).is_err() {
+        if monitor_rights(app, sender, message).is_err() {
             Box::pin(sleep(WRONG_KEY_DELAY)).await;
         }
         handshake(app, sender, message, &mut outcome);
@@ -131,6 +133,9 @@ pub(super) async fn dispatch(
 /// (protocol.md 88, 89, 99).
 fn select_session(app: &App, sender: &Sender<'_>, batch: &[Message<'_>]) -> Option<Arc<Session>> {
     let client_id = batch.first()?.client_id.as_text()?;
+    if sender.monitors_only && sender.bound.is_none() {
+        return None;
+    }
     if let Some(bound) = sender.bound {
         let session = app.broker.session(client_id)?;
         return (session.id() == bound.id()).then_some(session);
@@ -196,6 +201,9 @@ impl Turn<'_, '_> {
                 self.steer(&current);
             }
             CONNECT => self.connect(&current),
+            command if self.sender.monitors_only && !MONITORS_USE.contains(&command) => {
+                self.refuse(Refusal::PublishDenied { reason: MONITORS_ONLY }, None);
+            }
             SUBSCRIBE => self.each_subscription(&current, true),
             UNSUBSCRIBE => self.each_subscription(&current, false),
             DISCONNECT => {
@@ -349,6 +357,9 @@ impl Turn<'_, '_> {
                 .and_then(|name| {
                     let broker = &self.app.broker;
                     match subscribe {
+                        true if self.sender.monitors_only && !broker.is_monitoring(&name) => {
+                            return Err(Refusal::SubscribeDenied { reason: MONITORS_ONLY });
+                        }
                         true if broker.is_monitoring(&name) => {
                             let request = MonitorRequest::read(self.message.ext);
                             let request = request.map_err(|_| Refusal::MonitorFilterInvalid);
@@ -453,3 +464,6 @@ const SUBSCRIBE: &str = "/meta/subscribe";
 const INTERRUPTION: Duration = Duration::from_secs(2);
 const UNSUBSCRIBE: &str = "/meta/unsubscribe";
 const DISCONNECT: &str = "/meta/disconnect";
+/// What a session on the operators' listener may send, beside connects.
+const MONITORS_USE: [&str; 3] = [SUBSCRIBE, UNSUBSCRIBE, DISCONNECT];
+const MONITORS_ONLY: &str = "monitors_only";

@@ -46,6 +46,7 @@ impl Exchange {
             counts_seconds: false,
             address: Ipv4Addr::LOCALHOST.into(),
             principal: None,
+            monitors_only: false,
         };
         let outcome = dispatch(&self.app, &sender, &messages).await;
         let Outcome { session, replies, .. } = outcome.map_err(|_| BadBatch::Empty)?;

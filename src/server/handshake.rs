@@ -32,15 +32,18 @@ pub(super) fn handshake(
     outcome: &mut Outcome,
 ) {
     let types = app.connection_types.as_slice();
-    let common = message
-        .connection_types
-        .as_ref()
-        .is_none_or(|offered| offered.iter().any(|name| types.contains(&name.as_ref())));
-    let rights = monitor_rights(app, message);
+    let common = sender.monitors_only
+        || message
+            .connection_types
+            .as_ref()
+            .is_none_or(|offered| offered.iter().any(|name| types.contains(&name.as_ref())));
+    let rights = monitor_rights(app, sender, message);
     let opened = if !message.id.is_valid() {
         Err(Refusal::MessageIdInvalid)
     } else if let Err(WrongKey) = rights {
         report::key_refused(app, sender.address, Operation::Handshake);
+        Err(Refusal::HandshakeDenied)
+    } else if sender.monitors_only && matches!(rights, Ok(None)) {
         Err(Refusal::HandshakeDenied)
     } else if !common {
         Err(Refusal::HandshakeFailed)
@@ -92,15 +95,20 @@ fn open(
 pub(super) struct WrongKey;
 
 /// What the client of a handshake may see of others, by the key that it shows in
-/// `ext.authentication.key`, or because everybody may (monitoring.md 6).
+/// `ext.authentication.key`, or because everybody may (monitoring.md 6). On the operators' listener the
+/// key alone counts, as for the feed of the admin API.
 pub(super) fn monitor_rights(
     app: &App,
+    sender: &Sender<'_>,
     message: &Message<'_>,
 ) -> Result<Option<Arc<Rights>>, WrongKey> {
     let holder = match shown_key(message.ext) {
         Some(key) => Some(app.keys.holder(key.as_bytes()).ok_or(WrongKey)?),
         None => None,
     };
+    if sender.monitors_only {
+        return Ok(holder.and_then(|holder| holder.monitor_rights().cloned()));
+    }
     if !app.config.monitor.enabled {
         return Ok(None);
     }

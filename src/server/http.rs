@@ -291,7 +291,7 @@ async fn operators(
         return match refused {
             Some(refused) => refused.map(Body::from),
             // Boxed, so that connections of clients do not pay for its size.
-            None => Box::pin(admin::respond_to_operator(app, http.peer.ip(), request)).await,
+            None => Box::pin(admin::respond_to_operator(http, request)).await,
         };
     }
     if request.uri().path() == metrics::PATH {

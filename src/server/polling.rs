@@ -146,6 +146,7 @@ impl Poller {
             counts_seconds: self.counts_seconds,
             address: self.address,
             principal: self.principal.as_ref(),
+            monitors_only: false,
         };
         let outcome = match dispatch(app, &sender, &batch).await {
             Ok(outcome) => outcome,

@@ -60,6 +60,7 @@ async fn begin(app: Arc<App>, mut lines: Lines, address: IpAddr) -> Option<Box<C
             address,
             transport: Transport::Socket,
             page: None,
+            monitors_only: false,
         };
         return Some(connection(app, Link::Lines(lines), client));
     }

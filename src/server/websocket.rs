@@ -71,6 +71,8 @@ pub(super) struct Upgraded {
     pub(super) transport: Transport,
     /// What the request said of the client, for events.
     pub(super) page: Option<Arc<Page>>,
+    /// It came to the operators' listener.
+    pub(super) monitors_only: bool,
 }
 
 /// Makes a connection of an upgraded socket; [`Connection::serve`] runs it.

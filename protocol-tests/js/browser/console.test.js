@@ -11,6 +11,7 @@ import { SHORT } from "../lib/broker.js";
 import { launch, tab, visitor } from "../lib/browser.js";
 import { clientFactory } from "../lib/cometd_client.js";
 import { until } from "../lib/deadline.js";
+import { Relay } from "../lib/relay.js";
 import { about, Broker, channel, check, checkEnd } from "../lib/kit.js";
 
 const PAGES = ["overview", "sessions", "channels", "live", "try", "config"];
@@ -54,10 +55,15 @@ async function subscriber(bench, factory, name) {
   return { client, clientId, inbox: await client.subscribe(name) };
 }
 
+/** The sessions that the admin API lists. */
+async function sessions(query) {
+  const response = await fetch(`${node.console}/admin/v1/sessions?${query}`, { headers: { "X-API-Key": node.key } });
+  return (await response.json()).items;
+}
+
 /** The sid of the only session that gets what is published to `name`. */
 async function sidOf(name) {
-  const url = `${node.console}/admin/v1/sessions?channel=${encodeURIComponent(name)}`;
-  const { items } = await (await fetch(url, { headers: { "X-API-Key": node.key } })).json();
+  const items = await sessions(`channel=${encodeURIComponent(name)}`);
   assert.equal(items.length, 1);
   return items[0].sid;
 }
@@ -163,6 +169,32 @@ check("the tree shows a channel with its receivers, and publishes to it", async 
   await until("the folded tree", async () => (await page.locator(`a[data-path="${name}"]`).count()) === 0);
 });
 
+check("the live page is a monitor over a WebSocket, and catches up after the network was away", async (bench) => {
+  const relay = await Relay.start(new URL(node.console).port);
+  bench.later(() => relay.close());
+  const at = { ...node, console: `http://127.0.0.1:${relay.port}` };
+  const page = await open(bench, "overview", { at, complaintsExpected: true }); // requests that fail meanwhile
+  const sockets = [];
+  page.on("websocket", (socket) => sockets.push(socket.url()));
+  await go(page, "live");
+  await page.getByText(/^Following/).waitFor();
+  assert.deepEqual(sockets, [`ws://127.0.0.1:${relay.port}/admin/v1/bayeux`]);
+  const list = page.getByRole("list", { name: "Events, newest first" });
+  const name = channel("console");
+  const { client } = await subscriber(bench, websocket, name);
+  await list.getByText(`${name} · 1 in all`).waitFor();
+  relay.leave();
+  await page.getByText(/trying again in \d+ s/).waitFor();
+  await client.subscribe(`${name}/meanwhile`);
+  relay.pass();
+  await page.getByText(/^Following/).waitFor();
+  await list.getByText(`${name}/meanwhile · 2 in all`).waitFor();
+  await client.subscribe(`${name}/after`);
+  await list.getByText(`${name}/after · 3 in all`).waitFor();
+  await page.getByLabel("Contains").fill(name);
+  await until("each of them once", async () => (await list.locator("li").count()) === 3);
+});
+
 check("events appear live, can be filtered, paused and taken along", async (bench) => {
   const page = await open(bench, "live");
   await page.getByText(/^Following/).waitFor();
@@ -185,6 +217,11 @@ check("events appear live, can be filtered, paused and taken along", async (benc
   await page.getByLabel("Contains").fill("");
   await page.getByLabel("Session").fill("000000000000");
   await page.getByText("Nothing has happened yet").waitFor();
+  // Who leaves the page leaves no session behind.
+  const monitors = async () => (await sessions("connected=true&search=HeadlessChrome")).filter(({ monitor }) => monitor);
+  assert.equal((await monitors()).length, 1);
+  await go(page, "overview");
+  await until("the end of its session", async () => (await monitors()).length === 0);
 });
 
 for (const transport of ["websocket", "long-polling"]) {
@@ -251,6 +288,7 @@ check("what clients call themselves stays text", async (bench) => {
   const page = await open(bench, "sessions", { complaintsExpected: true }); // a channel that cannot exist is a 400
   await page.getByLabel("Search").fill("onerror");
   await page.locator("tbody").getByText(attack.slice(0, 20)).waitFor();
+  await until("the one row", async () => (await page.locator("tbody tr").count()) === 1);
   await page.locator("tbody a").click();
   await page.getByText(attack).first().waitFor();
   await go(page, `channels/${encodeURIComponent(attack)}`);

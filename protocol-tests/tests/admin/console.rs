@@ -34,7 +34,8 @@ async fn the_console_comes_with_a_strict_policy_and_without_a_key() {
         assert_eq!(response.header("content-type"), Some(kind));
         let policy = response.header("content-security-policy").unwrap();
         let mut rules: Vec<&str> = policy.split("; ").collect();
-        let connect = format!("connect-src 'self' http://{at} ws://{at}");
+        let connect =
+            format!("connect-src 'self' ws://localhost wss://localhost http://{at} ws://{at}");
         let position = rules.iter().position(|rule| **rule == *connect).expect(policy);
         rules.remove(position);
         assert_eq!(rules, POLICY, "{path}");

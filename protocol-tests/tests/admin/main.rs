@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod bayeux;
 mod console;
 mod events;
 mod node;

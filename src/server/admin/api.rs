@@ -1,7 +1,8 @@
 //! From a request below `/admin/v1` to its answer.
 //!
 //! Every request needs a key of the role admin, on loopback too: whoever runs as another user of the
-//! machine is on loopback as well. Source: operations.md 6; docs/admin-api.md for users.
+//! machine is on loopback as well. The one that becomes a WebSocket shows it in its handshake.
+//! Source: operations.md 6; docs/admin-api.md for users.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -23,7 +24,9 @@ use crate::{
         app::App,
         body::Body,
         credentials::{Credentials, WRONG_KEY_DELAY},
+        http::Http,
         publish, report,
+        websocket::upgrade,
     },
 };
 
@@ -42,6 +45,7 @@ pub(super) enum Endpoint<'a> {
     Stats,
     Config,
     Events,
+    Bayeux,
     Publish,
     Drain,
     Reload,
@@ -57,6 +61,7 @@ impl<'a> Endpoint<'a> {
             "/stats" => Self::Stats,
             "/config" => Self::Config,
             "/events" => Self::Events,
+            "/bayeux" => Self::Bayeux,
             "/publish" => Self::Publish,
             "/drain" => Self::Drain,
             "/reload" => Self::Reload,
@@ -124,13 +129,13 @@ impl Call<'_> {
 }
 
 /// Answers a request below `/admin/v1`.
-pub(in crate::server) async fn respond(
-    app: &Arc<App>,
-    address: IpAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(in crate::server) async fn respond(http: &Http, request: Request<Incoming>) -> Response<Body> {
+    let (app, address) = (&http.app, http.peer.ip());
     let (uri, method) = (request.uri().clone(), request.method().clone());
     let endpoint = Endpoint::of(uri.path());
+    if endpoint == Endpoint::Bayeux {
+        return attach(http, request);
+    }
     let admitted = admit(app, address, endpoint, &method, request.headers()).await;
     let query = Query::read(uri.query(), endpoint.parameters());
     let call = match admitted.and_then(|principal| Ok((principal, query?))) {
@@ -150,10 +155,29 @@ pub(in crate::server) async fn respond(
             let publishing = publish::respond_to(app, address, call.principal.clone(), request);
             Ok(Box::pin(publishing).await)
         }
-        Endpoint::Nothing => Err(Problem::NotFound),
+        Endpoint::Bayeux | Endpoint::Nothing => Err(Problem::NotFound),
         _ => actions::act(&call, endpoint, request.into_body()).await,
     };
     answered.unwrap_or_else(|problem| problem.respond())
+}
+
+/// Opens a WebSocket to the monitoring channels. Pages cannot send a key along with an upgrade: it comes
+/// with the handshake, without which nothing goes over this socket.
+fn attach(http: &Http, request: Request<Incoming>) -> Response<Body> {
+    let query = Query::read(request.uri().query(), Endpoint::Bayeux.parameters());
+    let refused = if is_foreign(request.headers()) {
+        Some(Problem::OriginDenied)
+    } else if request.method() != Method::GET {
+        Some(Problem::MethodNotAllowed { allowed: "GET" })
+    } else if !upgrade::is_upgrade(request.headers()) {
+        Some(Problem::UpgradeRequired)
+    } else {
+        query.err()
+    };
+    match refused {
+        Some(problem) => problem.respond(),
+        None => upgrade::respond_to_operator(http, request, http.peer.ip()),
+    }
 }
 
 /// Checks origin, endpoint, method and key, in this order.
@@ -227,6 +251,8 @@ mod tests {
             ("/admin/v1/channels/a/**", Endpoint::Channel("/a/**")),
             ("/admin/v1/channelsa", Endpoint::Nothing),
             ("/admin/v1/openapi.json", Endpoint::OpenApi),
+            ("/admin/v1/bayeux", Endpoint::Bayeux),
+            ("/admin/v1/bayeux/", Endpoint::Nothing),
             ("/admin/v1", Endpoint::Nothing),
             ("/admin/v1/", Endpoint::Nothing),
         ] {

@@ -42,6 +42,7 @@ mod tests {
             Endpoint::Stats,
             Endpoint::Config,
             Endpoint::Events,
+            Endpoint::Bayeux,
             Endpoint::Publish,
             Endpoint::Drain,
             Endpoint::Reload,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use hyper::{
     Response, StatusCode,
-    header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
@@ -40,6 +40,8 @@ pub(super) enum Problem {
     },
     /// The body did not come in time.
     Timeout,
+    /// Only a WebSocket can be opened here.
+    UpgradeRequired,
     /// The broker's own rules refuse it.
     Refused(Refusal),
     /// The configuration cannot be put into force.
@@ -66,6 +68,7 @@ impl Problem {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Refused(_) | Self::ReloadRefused(_) => StatusCode::CONFLICT,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooManyFeeds | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -87,6 +90,7 @@ impl Problem {
             Self::Refused(_) => "refused",
             Self::ReloadRefused(_) => "reload_refused",
             Self::TooLarge { .. } => "too_large",
+            Self::UpgradeRequired => "upgrade_required",
             Self::TooManyFeeds => "too_many_feeds",
             Self::Draining => "draining",
         }
@@ -115,6 +119,7 @@ impl Problem {
                 return format!("only {allowed} works here").into();
             }
             Self::Timeout => "the body did not arrive in time (limits.body_timeout)",
+            Self::UpgradeRequired => "only a WebSocket can be opened here",
             Self::Refused(_) => "the broker refuses this; see `bayeux`",
             Self::ReloadRefused(_) => "nothing was reloaded; see `problems`",
             Self::TooLarge { limit } => return format!("larger than {limit} bytes").into(),
@@ -139,6 +144,10 @@ impl Problem {
             }
             Self::MethodNotAllowed { allowed } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
+            }
+            Self::UpgradeRequired => {
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
             }
             Self::TooManyFeeds | Self::Draining => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));

@@ -1,5 +1,6 @@
 // The admin API of the broker that served this page. The key lives in this tab's session storage and
-// leaves it only in the Authorization header; see docs/admin-api.md.
+// leaves it only towards this broker: in the Authorization header, and in the handshake of the page Live;
+// see docs/admin-api.md.
 
 const STORE = "bayeuxd.key";
 
@@ -26,6 +27,9 @@ export function takeKey() {
 
 /** Whether there is a key. */
 export const hasKey = () => sessionStorage.getItem(STORE) !== null;
+
+/** What shows the key in a Bayeux handshake. */
+export const extOfKey = () => ({ authentication: { key: sessionStorage.getItem(STORE) ?? "" } });
 
 /** Keeps a key that somebody typed. */
 export const keepKey = (key) => sessionStorage.setItem(STORE, key.trim());

@@ -1,9 +1,11 @@
 // A small Bayeux client that hides nothing: every frame goes to `frame(direction, text)`. It does what
-// the page Try it needs, no more: handshake, connects by the server's advice, a new handshake where the
-// advice says so. Applications use cometd.js or Faye.
+// the pages Try it and Live need, no more: handshake, connects by the server's advice, a new handshake
+// where the advice says so. Applications use cometd.js or Faye.
 
 const VERSION = { version: "1.0", minimumVersion: "1.0" };
-const RETRY_MS = 2000;
+const GOODBYE_MS = 2000;
+/** Pauses before new attempts double up to the longest; a part is random, so that tabs spread. */
+const RETRY_MS = { first: 1000, longest: 30_000 };
 
 /** A client of the server at `url`, over `websocket` or `long-polling`. */
 export class Client {
@@ -17,29 +19,35 @@ export class Client {
   #timer = null;
   #ended = true;
   #leaving = false;
+  #ext;
+  #failures = 0;
 
-  /** `told.frame(direction, text)` and `told.phase(words, isConnected, sessionName)`. */
-  constructor(url, transport, told) {
+  /**
+   * `told.phase(words, state, clientId)`, where `state` is `connecting`, `connected` or `ended`; if there
+   * are such, `told.frame(direction, text)` and `told.message(message)`. `ext` goes with handshakes.
+   */
+  constructor(url, transport, told, ext) {
     this.#url = url;
     this.#transport = transport;
     this.#told = told;
+    this.#ext = ext && { ext };
   }
 
   /** Opens the carrier and shakes hands. */
   start() {
     this.#ended = false;
     this.#leaving = false;
-    this.#told.phase("connecting", false);
+    this.#told.phase("connecting", "connecting");
     const told = {
       opened: () => this.#handshake(),
-      frame: (direction, text) => this.#told.frame(direction, text),
+      frame: (direction, text) => this.#told.frame?.(direction, text),
       messages: (messages) => messages.forEach((message) => this.#receive(message)),
       lost: (reason) => this.#lost(reason),
     };
     this.#carrier = this.#transport === "websocket" ? new Socket(this.#url, told) : new Poll(this.#url, told);
   }
 
-  subscribe(subscription) { this.#send({ channel: "/meta/subscribe", subscription }); }
+  subscribe(subscription, ext) { this.#send({ channel: "/meta/subscribe", subscription, ...(ext && { ext }) }); }
   unsubscribe(subscription) { this.#send({ channel: "/meta/unsubscribe", subscription }); }
   publish(channel, data) { this.#send({ channel, data }); }
 
@@ -49,7 +57,7 @@ export class Client {
     this.#leaving = true;
     clearTimeout(this.#timer);
     this.#send({ channel: "/meta/disconnect" });
-    this.#timer = setTimeout(() => this.#end("disconnected, without an answer"), RETRY_MS);
+    this.#timer = setTimeout(() => this.#end("disconnected, without an answer"), GOODBYE_MS);
   }
 
   /** Closes at once. */
@@ -59,7 +67,7 @@ export class Client {
 
   #handshake() {
     this.#clientId = null;
-    this.#send({ channel: "/meta/handshake", ...VERSION, supportedConnectionTypes: [this.#transport] });
+    this.#send({ channel: "/meta/handshake", ...VERSION, supportedConnectionTypes: [this.#transport], ...this.#ext });
   }
 
   #connect() {
@@ -78,12 +86,14 @@ export class Client {
 
   #receive(message) {
     if (this.#ended) return;
+    this.#told.message?.(message);
     if (message.advice) this.#advice = { ...this.#advice, ...message.advice };
     const { channel, successful } = message;
     if (channel === "/meta/handshake") {
       if (!successful) return this.#end(`handshake refused: ${message.error ?? "no reason given"}`);
       this.#clientId = message.clientId;
-      this.#told.phase("connected", true, message.clientId);
+      this.#failures = 0;
+      this.#told.phase("connected", "connected", message.clientId);
       this.#connect();
     } else if (channel === "/meta/connect") {
       if (this.#leaving) return; // the held one, answered because its session ends
@@ -99,11 +109,14 @@ export class Client {
   #lost(reason) {
     if (this.#ended) return;
     if (this.#leaving) return this.#end("disconnected");
-    this.#told.phase(`${reason}; trying again`, false);
+    const pause = Math.min(RETRY_MS.first * 2 ** this.#failures, RETRY_MS.longest) * (0.75 + Math.random() / 4);
+    this.#failures += 1;
+    this.#told.phase(`${reason}; trying again in ${Math.ceil(pause / 1000)} s`, "connecting");
     clearTimeout(this.#timer);
     this.#carrier.close();
+    this.#clientId = null;
     // A new session each time: a client that shows the protocol need not hide a break.
-    this.#timer = setTimeout(() => this.start(), RETRY_MS);
+    this.#timer = setTimeout(() => this.start(), pause);
   }
 
   #end(reason) {
@@ -111,7 +124,7 @@ export class Client {
     clearTimeout(this.#timer);
     this.#carrier?.close();
     this.#clientId = null;
-    this.#told.phase(reason, false);
+    this.#told.phase(reason, "ended");
   }
 }
 

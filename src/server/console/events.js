@@ -1,4 +1,4 @@
-// The events of docs/monitoring.md: reading the feed, and telling each in a line.
+// The events of docs/monitoring.md: those that were kept, and telling each in a line.
 
 import { request, withQuery } from "./api.js";
 import { el } from "./dom.js";
@@ -7,25 +7,11 @@ import { bytes, clock, count, counted, rate, span } from "./format.js";
 /** All types, in the order of their filters. */
 export const TYPES = ["handshake", "connect", "subscribe", "unsubscribe", "disconnect", "publish", "queue", "auth", "transport", "limit", "error", "node", "stats"];
 
-/** Reads the feed until it ends or `signal`; calls `take` with each event. */
-export async function follow(parameters, signal, take) {
-  const response = await request(withQuery("admin/v1/events", parameters), { signal });
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const lines = (rest + value).split("\n");
-    rest = lines.pop();
-    for (const line of lines) if (line.trim() !== "") take(JSON.parse(line));
-  }
-}
-
-/** The kept events that fit. */
+/** The kept events that fit, oldest first. */
 export async function recent(parameters, signal) {
-  const events = [];
-  await follow({ ...parameters, recent: 50, follow: false }, signal, (event) => events.push(event));
-  return events;
+  const response = await request(withQuery("admin/v1/events", { recent: 50, ...parameters, follow: false }), { signal });
+  const lines = (await response.text()).split("\n").filter((line) => line.trim() !== "");
+  return lines.map((line) => JSON.parse(line));
 }
 
 /** Whether something went wrong that somebody may want to see. */

@@ -1,7 +1,8 @@
-// Events as they happen, from the feed of the admin API: filter, pause, take along.
+// Events as they happen, from the monitoring channels: filter, pause, take along.
 
 import { button, el, empty, failure, field } from "./dom.js";
-import { eventLine, follow, isTrouble, tell, TYPES } from "./events.js";
+import { eventLine, isTrouble, tell, TYPES } from "./events.js";
+import { Feed } from "./feed.js";
 import { count, counted } from "./format.js";
 
 export const title = "Live";
@@ -10,7 +11,6 @@ export const title = "Live";
 const KEPT = 2000;
 /** Of these, so many stand on the page. */
 const SHOWN = 300;
-const RETRY_MS = 3000;
 const USUAL = TYPES.filter((type) => !["publish", "stats"].includes(type));
 
 export function open(place, { query, signal }) {
@@ -54,29 +54,20 @@ export function open(place, { query, signal }) {
     drawing = true;
   };
 
-  let stop = new AbortController();
-  const connect = async () => {
-    stop.abort();
-    stop = new AbortController();
-    const mine = AbortSignal.any([signal, stop.signal]);
+  const source = new Feed({
+    status: says,
+    events: (events) => events.forEach(take),
+    failed: (error) => {
+      says("Not following");
+      list.replaceChildren(el("li", {}, failure(error)));
+    },
+  }, signal);
+  const follow = () => {
     Object.assign(feed, { events: [], held: 0, gone: 0 });
     fresh = [];
     redraw();
-    if (wanted.types.size === 0) return says("No type is chosen");
-    while (!mine.aborted) {
-      try {
-        says("Following");
-        const known = feed.events.length > 0;
-        const parameters = { types: [...wanted.types].join(","), channel: wanted.channel, sid: wanted.sid, recent: known ? "" : 200 };
-        await follow(parameters, mine, take);
-        says("The feed has ended: the broker stops. Trying again");
-      } catch (error) {
-        if (mine.aborted) return;
-        says(`Not following: ${error.title ?? ""}${error.message}`);
-        if (error.status === 400) return void list.replaceChildren(el("li", {}, failure(error)));
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
+    if (wanted.types.size === 0) says("No type is chosen");
+    source.want({ types: [...wanted.types], channel: wanted.channel, sid: wanted.sid });
   };
 
   const pause = button("Pause", () => {
@@ -92,14 +83,14 @@ export function open(place, { query, signal }) {
     redraw();
     says();
   });
-  place.append(filters(wanted, connect, redraw),
+  place.append(filters(wanted, follow, redraw),
     el("div", { class: "row" }, note, el("span", { class: "grow" }), pause, clear,
       button("Download", () => download(feed.events.filter(fits)))),
     list);
-  connect();
+  follow();
 }
 
-function filters(wanted, connect, redraw) {
+function filters(wanted, follow, redraw) {
   let typing;
   const later = (name, work) => (event) => {
     wanted[name] = event.target.value.trim();
@@ -111,12 +102,12 @@ function filters(wanted, connect, redraw) {
     el("input", { type: "checkbox", checked: wanted.types.has(type), onchange: ({ target }) => {
       if (target.checked) wanted.types.add(type);
       else wanted.types.delete(type);
-      connect();
+      follow();
     } }), type));
   return el("div", { class: "filters" },
     field("Contains", el("input", { type: "search", placeholder: "any words", oninput: later("text", redraw) }), { class: "grow" }),
-    field("Channel", el("input", { type: "search", placeholder: "/chat/**", value: wanted.channel, oninput: later("channel", connect) })),
-    field("Session", el("input", { type: "search", placeholder: "sid", value: wanted.sid, oninput: later("sid", connect) })),
+    field("Channel", el("input", { type: "search", placeholder: "/chat/**", value: wanted.channel, oninput: later("channel", follow) })),
+    field("Session", el("input", { type: "search", placeholder: "sid", value: wanted.sid, oninput: later("sid", follow) })),
     el("fieldset", { class: "types" }, el("legend", {}, "Types"), types,
       el("label", { class: "check" }, el("input", { type: "checkbox", onchange: ({ target }) => {
         wanted.trouble = target.checked;

@@ -82,9 +82,11 @@ fn the_policy_names_where_clients_connect_and_nothing_a_host_can_add() {
         rest.split(';').next().unwrap().trim().to_owned()
     };
     let near = "http://127.0.0.1:8080 ws://127.0.0.1:8080";
-    assert_eq!(connect(&["127.0.0.1:8080"], "localhost:8081"), near);
+    let own = "ws://localhost:8081 wss://localhost:8081";
+    assert_eq!(connect(&["127.0.0.1:8080"], "localhost:8081"), format!("{own} {near}"));
     assert_eq!(connect(&["[::1]:80"], "[::1]:8081"), "http://localhost:80 ws://localhost:80");
-    let named = "http://push.example.com:80 ws://push.example.com:80";
+    let own = "ws://push.example.com:8081 wss://push.example.com:8081";
+    let named = format!("{own} http://push.example.com:80 ws://push.example.com:80");
     for listen in ["0.0.0.0:80", "[::]:80", "[2001:db8::1]:80"] {
         assert_eq!(connect(&[listen], "push.example.com:8081"), named, "{listen}");
     }

@@ -55,11 +55,11 @@ function bench(urls, signal) {
     }
     const mine = client = new Client(wanted.url, wanted.transport, {
       frame,
-      phase: (words, connected, session) => {
+      phase: (words, state, session) => {
         // One that still says goodbye has no say over its successor.
         if (client !== null && client !== mine) return;
-        if (!connected && !/connecting|trying again/.test(words)) client = null;
-        tell(words, connected, session);
+        if (state === "ended") client = null;
+        tell(words, state === "connected", session);
       },
     });
     client.start();

@@ -48,6 +48,7 @@ fn welcomed(app: &App, request: &str) -> (String, usize) {
         counts_seconds: false,
         address: Ipv4Addr::LOCALHOST.into(),
         principal: None,
+        monitors_only: false,
     };
     welcome(app, &sender, session, &batch[0], &mut outcome);
     let reply = String::from_utf8(outcome.replies).unwrap();

@@ -38,6 +38,7 @@ impl Connection {
             counts_seconds: self.upgraded.counts_seconds,
             address: self.upgraded.address,
             principal: None,
+            monitors_only: self.upgraded.monitors_only,
         };
         let outcome = dispatch(&app, &sender, &batch)
             .await

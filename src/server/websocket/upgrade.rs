@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 6455 4.2; protocol.md 87, 98, 106-108.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
     HeaderMap, Request, Response, StatusCode, Version,
@@ -25,7 +25,7 @@ use crate::{
     server::{
         app::App,
         body::Body,
-        cookie::Occasion,
+        cookie::{Occasion, Presented},
         forwarded::Client,
         http::Http,
         link::Link,
@@ -51,7 +51,7 @@ pub(in crate::server) fn is_upgrade(headers: &HeaderMap) -> bool {
 /// Answers the request with 101 and starts the connection's task, or says what is wrong with it.
 pub(in crate::server) fn respond(
     http: &Http,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     client: Client,
 ) -> Response<Body> {
     let app = &http.app;
@@ -63,7 +63,7 @@ pub(in crate::server) fn respond(
     {
         return text(StatusCode::FORBIDDEN, problem);
     }
-    let agreed = match agree(app, &request) {
+    let agreed = match agree(app, &request, &app.config.transports.websocket.protocol) {
         Ok(agreed) => agreed,
         Err(refused) => return refused.response(),
     };
@@ -75,6 +75,51 @@ pub(in crate::server) fn respond(
     }
     let counts_seconds = Poller::counts_seconds(headers);
     let (browser, set_cookie) = app.browser(&cookies, headers, client.scheme, Occasion::Upgrade);
+    let upgraded = Upgraded {
+        cookies,
+        browser: Some(browser),
+        counts_seconds,
+        address: client.address,
+        transport: Transport::WebSocket,
+        page: Some(page(app, headers)),
+        monitors_only: false,
+    };
+    let mut response = switch(http, request, agreed, upgraded);
+    response.headers_mut().extend(set_cookie.map(|cookie| (SET_COOKIE, cookie)));
+    response
+}
+
+/// As [`respond`], on the operators' listener, which has checked where the request comes from: for
+/// those who may monitor, whatever transports clients are offered, and without cookies.
+pub(in crate::server) fn respond_to_operator(
+    http: &Http,
+    request: Request<Incoming>,
+    address: IpAddr,
+) -> Response<Body> {
+    let agreed = match agree(&http.app, &request, "") {
+        Ok(agreed) => agreed,
+        Err(refused) => return refused.response(),
+    };
+    let upgraded = Upgraded {
+        cookies: Presented::default(),
+        browser: None,
+        counts_seconds: false,
+        address,
+        transport: Transport::WebSocket,
+        page: Some(page(&http.app, request.headers())),
+        monitors_only: true,
+    };
+    switch(http, request, agreed, upgraded)
+}
+
+/// Says 101 and has the connection's task wait for the socket.
+fn switch(
+    http: &Http,
+    mut request: Request<Incoming>,
+    agreed: Agreed,
+    upgraded: Upgraded,
+) -> Response<Body> {
+    let app = &http.app;
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let reply = response.headers_mut();
@@ -83,12 +128,8 @@ pub(in crate::server) fn respond(
     reply.insert(SEC_WEBSOCKET_ACCEPT, agreed.accept);
     reply.extend(agreed.protocol.map(|name| (SEC_WEBSOCKET_PROTOCOL, name)));
     reply.extend(agreed.extensions.map(|value| (SEC_WEBSOCKET_EXTENSIONS, value)));
-    reply.extend(set_cookie.map(|cookie| (SET_COOKIE, cookie)));
 
     let upgrade = hyper::upgrade::on(&mut request);
-    let (browser, address) = (Some(browser), client.address);
-    let (transport, page) = (Transport::WebSocket, Some(page(app, request.headers())));
-    let upgraded = Upgraded { cookies, browser, counts_seconds, address, transport, page };
     let permit = Arc::clone(&http.permit);
     app.tasks.spawn(begin(Arc::clone(app), upgrade, agreed.options, upgraded, permit));
     response
@@ -168,7 +209,8 @@ impl Refused {
     }
 }
 
-fn agree(app: &App, request: &Request<Incoming>) -> Result<Agreed, Refused> {
+/// `wanted` is the sub-protocol that has to be among the offers; empty: any will do.
+fn agree(app: &App, request: &Request<Incoming>, wanted: &str) -> Result<Agreed, Refused> {
     let headers = request.headers();
     if request.version() != Version::HTTP_11 || !names(headers, &CONNECTION).any(is_upgrade_token) {
         return Err(Refused::Bad("a WebSocket upgrade needs HTTP/1.1 and Connection: Upgrade\n"));
@@ -194,7 +236,7 @@ fn agree(app: &App, request: &Request<Incoming>) -> Result<Agreed, Refused> {
         deflate.as_ref().and_then(|agreed| HeaderValue::try_from(agreed.response.as_str()).ok());
     Ok(Agreed {
         accept,
-        protocol: protocol(app, headers)?,
+        protocol: protocol(headers, wanted)?,
         extensions,
         options: SocketOptions {
             limits: app.decode_limits(),
@@ -206,8 +248,7 @@ fn agree(app: &App, request: &Request<Incoming>) -> Result<Agreed, Refused> {
 
 /// The sub-protocol: the one that the configuration asks for, else the client's first offer, which
 /// browsers want to see confirmed (protocol.md 106).
-fn protocol(app: &App, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refused> {
-    let wanted = app.config.transports.websocket.protocol.as_str();
+fn protocol(headers: &HeaderMap, wanted: &str) -> Result<Option<HeaderValue>, Refused> {
     let mut offers = names(headers, &SEC_WEBSOCKET_PROTOCOL);
     let chosen = if wanted.is_empty() {
         offers.next()

@@ -16,6 +16,7 @@ pub(in crate::server::admin) fn all() -> Vec<Problem> {
         Problem::ChannelUnknown,
         Problem::MethodNotAllowed { allowed: "GET" },
         Problem::Timeout,
+        Problem::UpgradeRequired,
         Problem::Refused(Refusal::SessionUnknown),
         Problem::ReloadRefused(vec!["a".into()]),
         Problem::TooLarge { limit: 1 },
