@@ -314,6 +314,6 @@ async fn operators(
 }
 
 /// Longer than the console waits between its questions.
-const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
+pub(super) const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
 /// hyper refuses a smaller buffer.
 const HYPER_BUFFER_MIN: usize = 8 << 10;

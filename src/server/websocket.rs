@@ -32,6 +32,7 @@ use super::{
     connect::{Connect, Release},
     cookie::Presented,
     fallback::Moment,
+    http::ADMIN_IDLE_MAX,
     link::Link,
     report,
 };
@@ -80,8 +81,13 @@ pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box
     if upgraded.transport == Transport::WebSocket {
         app.metrics.websocket_connections.add((), 1);
     }
+    let mut leave = Leave::later(&app);
+    if upgraded.monitors_only {
+        // Nobody takes the few places there without a key.
+        leave.at = leave.at.min(clock::now() + ADMIN_IDLE_MAX);
+    }
     Box::new(Connection {
-        binding: Binding::Nobody(Leave::later(&app)),
+        binding: Binding::Nobody(leave),
         opened: app.fallback.moment(),
         texts: (false, false),
         silence: Silence::since(clock::now()),

@@ -6,6 +6,7 @@ use bayeuxd::config::Transport;
 use protocol_tests::{
     bayeux::{Polling, Socket, connect_now, publish, subscribe},
     broker::Broker,
+    deadline::within,
     http::request,
     monitor::{Monitor, handshake_with_key, mark, monitor_key, subscribe_filtered},
     operator::{ADMIN_KEY, admin_key, asking, broker_with},
@@ -160,4 +161,17 @@ async fn it_ends_with_its_key() {
     broker.replace_keys(&[admin_key()]);
     let reply = monitor.one(handshake_with_key(ADMIN_KEY)).await;
     assert_eq!(reply["successful"], true, "{reply}");
+}
+
+#[tokio::test]
+async fn who_shows_no_key_has_to_leave_soon() {
+    let broker = broker().await;
+    let mut idle = open(&broker).await;
+    handshake(&mut idle, protocol_tests::bayeux::handshake()).await;
+    let (mut stream, _) = idle.websocket.into_parts();
+    let mut rest = Vec::new();
+    let end = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest);
+    // It is given 5 s; with a key it would be given 60.
+    within(Duration::from_secs(20), "close of the socket", end).await.unwrap();
+    assert_eq!(rest.get(2..4), Some(&1001_u16.to_be_bytes()[..]), "{rest:?}");
 }
