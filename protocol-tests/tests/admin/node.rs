@@ -1,6 +1,6 @@
 //! Channels, totals, configuration.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bayeuxd::config::{Service, UNLIMITED};
 use protocol_tests::{
@@ -94,6 +94,10 @@ async fn stats_tell_totals_and_limits() {
     assert_eq!(stats["totals"]["sessions_created"], json!(1));
     assert_eq!(stats.get("in_per_s"), None, "nobody has asked before");
     assert!(stats["version"].is_string() && stats["now"].is_string(), "{stats}");
+    let described = read(broker.admin, "/openapi.json").await;
+    let totals = &described["components"]["schemas"]["Stats"]["properties"]["totals"]["properties"];
+    let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(keys(&stats["totals"]), keys(totals), "as the description has it");
 }
 
 #[tokio::test]
