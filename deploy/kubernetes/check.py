@@ -32,7 +32,7 @@ with tempfile.TemporaryDirectory() as folder:
     keys = pathlib.Path(folder, "keys")
     keys.mkdir()
     for name in ("operator", "publisher"):
-        (keys / name).write_text("a-secret-that-is-long-enough-for-a-key")
+        (keys / name).write_text(f"a-secret-of-the-{name}-that-is-long-enough")
         (keys / name).chmod(0o600)
     mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     text = only("ConfigMap")["data"]["bayeuxd.toml"].replace(mounted["keys"], str(keys))
