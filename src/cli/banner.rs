@@ -44,7 +44,8 @@ pub(super) fn banner(facts: &Facts<'_>) -> String {
     }
     if let Some(admin) = admin {
         let kept = kept(local.admin.as_ref());
-        let _ = writeln!(out, "admin    http://{admin}   /healthz, /readyz, /admin/v1{kept}");
+        let _ =
+            writeln!(out, "admin    http://{admin}   /healthz, /readyz, /metrics, /admin/v1{kept}");
         if config.admin.console {
             let made = local.admin.as_ref().and_then(MadeKey::for_terminal);
             let rest = made.map_or_else(
@@ -137,7 +138,7 @@ mod tests {
                 "bayeux   http://127.0.0.1:8080   /cometd /bayeux /faye   websocket, long-polling",
                 "publish  http://127.0.0.1:8080/api/v1/publish",
                 "static   http://127.0.0.1:8080/   files of public",
-                "admin    http://127.0.0.1:8081   /healthz, /readyz, /admin/v1",
+                "admin    http://127.0.0.1:8081   /healthz, /readyz, /metrics, /admin/v1",
                 "console  http://127.0.0.1:8081/   asks for a key of the role admin",
                 "loopback only: no authentication; pages of loopback origins may connect",
                 "next: cometd.configure({url: \"http://127.0.0.1:8080/cometd\"}) in your page",

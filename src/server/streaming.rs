@@ -98,7 +98,11 @@ fn open(
         return text(StatusCode::CONFLICT, problem);
     }
     let Ok(slot) = hold_slot(app, &session, &cookies, client.multiplexed) else {
-        let problem = "this browser holds enough connections (session.max_per_browser): poll\n";
+        let key = match client.multiplexed {
+            true => "session.http2_max_per_browser",
+            false => "session.max_per_browser",
+        };
+        let problem = format!("this browser holds enough connections ({key}): poll\n");
         let mut response = text(StatusCode::TOO_MANY_REQUESTS, problem);
         response.headers_mut().insert(RETRY_AFTER, retry_after());
         return response;

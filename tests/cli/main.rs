@@ -11,6 +11,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixDatagram,
+    path::PathBuf,
 };
 
 use self::process::{Broker, Folder, Outcome};
@@ -358,24 +359,48 @@ fn a_hangup_keeps_the_local_key_when_its_file_is_of_no_use_any_more() {
     assert_eq!(publish_status(&banner, key.trim()), "200");
 }
 
-/// What a service manager of the kind of systemd hears (sd_notify(3)).
+/// A service manager of the kind of systemd, as far as it listens (sd_notify(3)).
+struct Manager {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Manager {
+    fn listen(name: &str) -> Self {
+        // Not in the folder of a test: the path of a socket has at most 107 bytes.
+        let path = std::env::temp_dir().join(format!("bayeuxd-{name}-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        Self { socket, path }
+    }
+
+    fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
+    fn next(&self) -> String {
+        let mut text = [0; 512];
+        let length = self.socket.recv(&mut text).unwrap();
+        String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 #[test]
 fn a_service_manager_is_told_of_start_life_reload_and_stop() {
     let folder = Folder::new("supervisor");
-    // Not in the folder: the path of a socket has at most 107 bytes.
-    let path = std::env::temp_dir().join(format!("bayeuxd-notify-{}", std::process::id()));
-    let _ = fs::remove_file(&path);
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-    let next = || {
-        let mut text = [0; 512];
-        let length = manager.recv(&mut text).unwrap();
-        String::from_utf8(text[..length].to_vec()).unwrap()
-    };
+    let manager = Manager::listen("notify");
+    let next = || manager.next();
     // Beats come at any time; what else there is comes in this order.
     let next_but_beats =
         || std::iter::repeat_with(next).find(|text| text != "WATCHDOG=1\n").unwrap();
-    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "100000")];
+    let variables = [("NOTIFY_SOCKET", manager.path()), ("WATCHDOG_USEC", "100000")];
     let (mut broker, banner) = Broker::start_with(&folder, &[], &variables);
     let ready = next_but_beats();
     let address = banner.split("http://").nth(1).unwrap().split(' ').next().unwrap();
@@ -387,23 +412,15 @@ fn a_service_manager_is_told_of_start_life_reload_and_stop() {
     broker.log_until("reloaded: auth.keys");
     broker.signal("-TERM");
     assert!(next_but_beats().starts_with("STOPPING=1\n"));
-    fs::remove_file(&path).unwrap();
     assert_eq!(broker.wait().code, Some(0));
 }
 
 #[test]
 fn a_hangup_during_a_drain_does_not_tell_a_service_manager_of_readiness() {
     let folder = Folder::new("supervisor_drain");
-    let path = std::env::temp_dir().join(format!("bayeuxd-drain-{}", std::process::id()));
-    let _ = fs::remove_file(&path);
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-    let next = || {
-        let mut text = [0; 512];
-        let length = manager.recv(&mut text).unwrap();
-        String::from_utf8(text[..length].to_vec()).unwrap()
-    };
-    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap())];
+    let manager = Manager::listen("drain");
+    let next = || manager.next();
+    let variables = [("NOTIFY_SOCKET", manager.path())];
     let (mut broker, _) =
         Broker::start_with(&folder, &["--set", "server.drain_delay=10m"], &variables);
     assert!(next().starts_with("READY=1\n"));
@@ -413,8 +430,7 @@ fn a_hangup_during_a_drain_does_not_tell_a_service_manager_of_readiness() {
     broker.log_until("reloaded: ");
     broker.signal("-TERM");
     assert_eq!(broker.wait().code, Some(1));
-    manager.set_nonblocking(true).unwrap();
-    let after = manager.recv(&mut [0; 512]);
+    manager.socket.set_nonblocking(true).unwrap();
+    let after = manager.socket.recv(&mut [0; 512]);
     assert!(after.is_err(), "something came behind STOPPING=1");
-    fs::remove_file(&path).unwrap();
 }
