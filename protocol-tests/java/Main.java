@@ -29,7 +29,7 @@ public final class Main {
                     Main main = new Main(transport, broker);
                     Stream<Check> checks = Stream.of(
                         main.sessions(), main.deliveries(), new Faults(transport).checks(),
-                        new Monitoring(transport).checks(),
+                        new Services(transport).checks(), new Monitoring(transport).checks(),
                         Stream.of(new Check("the broker drains with exit code 0 and never panicked", broker::close))
                     ).flatMap(each -> each);
                     for (Check check : checks.toList()) {

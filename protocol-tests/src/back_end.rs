@@ -135,12 +135,17 @@ pub fn failure(id: &str, error: &str, class: &str, message: &str) -> Value {
 
 /// The failure of a back-end that does not work as it should.
 pub fn unavailable(id: &str, message: &str) -> Value {
-    failure(id, "502::service_unavailable", "ServiceUnavailable", message)
+    failure(id, "502::service_unavailable", "java.io.IOException", message)
 }
 
 /// The failure of a call above a bound.
 pub fn overloaded(id: &str) -> Value {
-    failure(id, "503::overloaded", "Overloaded", "too many calls are in flight")
+    failure(
+        id,
+        "503::overloaded",
+        "java.util.concurrent.RejectedExecutionException",
+        "too many calls are in flight",
+    )
 }
 
 /// Calls, and takes the reply to the publish, which does not wait for the service.

@@ -125,7 +125,7 @@ async fn a_slow_back_end_is_given_up_with_its_connection() {
     let late = failure(
         "7",
         "504::service_timeout",
-        "ServiceTimeout",
+        "java.util.concurrent.TimeoutException",
         "the service did not answer in time",
     );
     assert_eq!(socket.recv_messages(1).await, std::slice::from_ref(&late));

@@ -266,11 +266,11 @@ async fn p115_whatever_a_handler_does_wrong_the_caller_is_told() {
     let mut socket = Socket::connected(broker.address).await;
     let expected = [
         failure("7", "500::service_failed", "NoSuchSymbol", "not traded"),
-        failure("7", "500::service_failed", "ServiceFailed", "the service failed"),
+        failure("7", "500::service_failed", "java.lang.RuntimeException", "the service failed"),
         failure(
             "7",
             "504::service_timeout",
-            "ServiceTimeout",
+            "java.util.concurrent.TimeoutException",
             "the service did not answer in time",
         ),
         unavailable("7", "the service's answer is too large"),

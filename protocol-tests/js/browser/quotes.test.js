@@ -45,5 +45,5 @@ check("a page asks the back-end of 20 lines, and says so when it has no answer",
   await ask("nobody", "NoSuchSymbol: nobody trades NOBODY");
   assert.match(program.output, /session [0-9a-f]{12} asks for 4 of ACME/);
   program.child.kill("SIGKILL");
-  await ask("globex", "ServiceUnavailable: the service cannot be reached");
+  await ask("globex", "java.io.IOException: the service cannot be reached");
 });

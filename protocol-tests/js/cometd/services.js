@@ -61,9 +61,9 @@ export function serviceChecks({ client }) {
       return [error, failure.class, failure.message];
     };
     assert.deepEqual(await told({ fails: 404 }), ["500::service_failed", "NoSuchSymbol", "nobody trades it"]);
-    const broken = ["502::service_unavailable", "ServiceUnavailable", "the service answered with the status 500"];
+    const broken = ["502::service_unavailable", "java.io.IOException", "the service answered with the status 500"];
     assert.deepEqual(await told({ fails: 500 }), broken);
-    const late = ["504::service_timeout", "ServiceTimeout", "the service did not answer in time"];
+    const late = ["504::service_timeout", "java.util.concurrent.TimeoutException", "the service did not answer in time"];
     assert.deepEqual(await told({ gate: "never" }, "quote/late"), late);
     assert.deepEqual(one.unsuccessful, []);
   });

@@ -76,17 +76,20 @@ impl Failure {
         to_raw_value(&data).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
+    /// Names that every Java machine knows, because CometD's Java client loads the class that it finds in an
+    /// object's `class`. Where there is none it drops the whole response of a long-poll, so the call never ends;
+    /// with acknowledgements the response comes again for ever. `java/Services.java` shows it.
     const fn class(&self) -> &'static str {
         match self {
-            Self::Said(_) | Self::Panicked => "ServiceFailed",
-            Self::Overloaded => "Overloaded",
-            Self::Timeout => "ServiceTimeout",
+            Self::Said(_) | Self::Panicked => "java.lang.RuntimeException",
+            Self::Overloaded => "java.util.concurrent.RejectedExecutionException",
+            Self::Timeout => "java.util.concurrent.TimeoutException",
             Self::Unreachable
             | Self::Broken
             | Self::Status(_)
             | Self::NotJson
             | Self::TooLarge
-            | Self::TooDeep => "ServiceUnavailable",
+            | Self::TooDeep => "java.io.IOException",
         }
     }
 
