@@ -1,4 +1,4 @@
-// npm cometd in Node, current (9) and previous (7), as one kind of client for all checks.
+// npm cometd in Node, of any generation since 3.1, as one kind of client for all checks.
 //
 // Each client has exactly the transports that it was given, its own cookies (the Node adapter would
 // share them, and the broker would take all clients for one browser), and a log of all that crossed
@@ -20,9 +20,13 @@ export async function load(generation) {
   }
   const { adapt } = require("cometd-nodejs-client-1");
   adapt();
+  const library = `cometd-${generation}`;
+  if (generation === 8) {
+    return { adapt, ...(await import(library)), ...(await import(`${library}/AckExtension.js`)) };
+  }
   const extensions = ["AckExtension", "BinaryExtension", "TimeStampExtension", "TimeSyncExtension"];
-  const classes = extensions.map((name) => [name, require(`cometd-7/${name}.js`)]);
-  return { adapt, ...Object.fromEntries(classes), ...require("cometd-7") };
+  const classes = extensions.map((name) => [name, require(`${library}/${name}.js`)]);
+  return { adapt, ...Object.fromEntries(classes), ...require(library) };
 }
 
 /** Loads the library once and returns a function that makes clients of it, with one transport or a list. */
