@@ -12,6 +12,7 @@
 
 mod event;
 mod filter;
+mod hush;
 mod listener;
 mod peer;
 mod queue;
@@ -45,7 +46,7 @@ pub use self::{
     sid::Sid,
     tap::Tap,
 };
-use self::{listener::Listener, recent::Recent};
+use self::{hush::Hushed, listener::Listener, recent::Recent};
 use crate::{bayeux::Refusal, config::Monitor};
 
 /// Period of [`Events::pulse`]: events are at most this late, unless they wait for a poll.
@@ -64,6 +65,7 @@ const PAYLOADS: u32 = 1 << 28;
 pub struct Events {
     /// Bits of the types that somebody wants.
     wanted: AtomicU32,
+    hushed: Hushed,
     counts: [AtomicU64; EventType::ALL.len()],
     lost: AtomicU64,
     time_of_day: fn() -> Duration,
@@ -71,6 +73,7 @@ pub struct Events {
     listeners_max: usize,
     payloads: bool,
     /// Held for a few pushes of a pointer; every event has its number and its place in all rings by it.
+    /// Taken by [`Events::state`] alone.
     state: Mutex<State>,
 }
 
@@ -121,6 +124,7 @@ impl Events {
         };
         let events = Self {
             wanted: AtomicU32::new(0),
+            hushed: Hushed::default(),
             counts: Default::default(),
             lost: AtomicU64::new(0),
             time_of_day,
@@ -129,7 +133,7 @@ impl Events {
             payloads: config.payloads,
             state: Mutex::new(state),
         };
-        events.refresh(&events.state.lock());
+        events.refresh(&events.state());
         events
     }
 
@@ -178,7 +182,7 @@ impl Events {
         if self.wanted.load(Ordering::Relaxed) & bit == 0 {
             return;
         }
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.seq += 1;
         let seq = state.seq;
         self.count(glance.kind, 1);
@@ -199,33 +203,10 @@ impl Events {
         self.lost.fetch_add(lost, Ordering::Relaxed);
     }
 
-    /// Whether somebody would get this event by itself, so that it is worth finding out all about it.
-    /// Otherwise it has been counted, as one of those that come too fast, and is not to be told.
-    ///
-    /// For publishes: what a monitor at its pace costs a publisher is this look.
-    #[must_use]
-    pub fn heeds(&self, glance: &Glance<'_>) -> bool {
-        if !self.wants(glance.kind) {
-            return false;
-        }
-        let mut state = self.state.lock();
-        if state.listeners.iter().any(|listener| listener.heeds(glance)) {
-            return true;
-        }
-        state.seq += 1;
-        let seq = state.seq;
-        self.count(glance.kind, 1);
-        for listener in &mut state.listeners {
-            // It only counts: nobody has leave for one more.
-            let _: bool = listener.ask(glance, seq);
-        }
-        false
-    }
-
     /// The newest events of a session, or of all, newest last. Publishes are not kept, refused ones are.
     #[must_use]
     pub fn recent(&self, sid: Option<Sid>, count_max: usize) -> Vec<Arc<Event>> {
-        self.state.lock().recent.newest(sid, count_max)
+        self.state().recent.newest(sid, count_max)
     }
 
     /// Events told so far, of one type.
@@ -244,7 +225,7 @@ impl Events {
     /// while [`Self::poll_listened`] says so.
     pub fn pulse(&self, now: Instant) -> Pulse {
         let at = (self.time_of_day)();
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let since = now.saturating_duration_since(*state.merged_at.get_or_insert(now));
         let elapsed = (since >= MERGE).then_some(since);
         if elapsed.is_some() {
@@ -256,6 +237,9 @@ impl Events {
             lost += elapsed.map_or(0, |elapsed| listener.pass(elapsed, at));
             listener.tell(&mut pulse);
         }
+        if elapsed.is_some() {
+            self.unhush();
+        }
         drop(state);
         self.lost.fetch_add(lost, Ordering::Relaxed);
         pulse
@@ -263,7 +247,7 @@ impl Events {
 
     /// Waits until somebody listens.
     pub fn poll_listened(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if !state.listeners.is_empty() {
             return Poll::Ready(());
         }

@@ -25,6 +25,8 @@ pub(super) struct Contestant {
     pub(super) target: Target,
     /// Its processes; may be unknown.
     pub(super) pids: Vec<u32>,
+    /// Whether a session monitors everything meanwhile.
+    pub(super) monitored: bool,
 }
 
 impl Contestant {
@@ -35,7 +37,7 @@ impl Contestant {
         let (url, pids) = rest.rsplit_once('@').unwrap_or((rest, ""));
         let pids = pids.split(',').filter(|pid| !pid.is_empty());
         let pids = pids.map(str::parse).collect::<Result<_, _>>().map_err(|_| usage())?;
-        Ok(Self { target: Target::parse(name, url)?, pids })
+        Ok(Self { target: Target::parse(name, url)?, pids, monitored: false })
     }
 }
 
@@ -51,10 +53,16 @@ pub(super) fn run(
 ) -> Result<Vec<Vec<Report>>, BenchError> {
     check_descriptors(workload.sockets(common))?;
     let url = common.target_url();
-    let name =
-        if common.against.is_empty() && common.with_floor.is_empty() { &url } else { "this" };
-    let mut contestants =
-        vec![Contestant { target: Target::parse(name, &url)?, pids: common.pid.clone() }];
+    let alone =
+        common.against.is_empty() && common.with_floor.is_empty() && !workload.with_monitor();
+    let own = |name, monitored| {
+        let (target, pids) = (Target::parse(name, &url)?, common.pid.clone());
+        Ok::<_, BenchError>(Contestant { target, pids, monitored })
+    };
+    let mut contestants = vec![own(if alone { &url } else { "this" }, false)?];
+    if workload.with_monitor() {
+        contestants.push(own("monitored", true)?);
+    }
     for text in &common.against {
         contestants.push(Contestant::parse(text)?);
     }
@@ -65,6 +73,7 @@ pub(super) fn run(
         contestants.push(Contestant {
             target: Target::parse(&format!("floor-{}", mode.name()), child.url())?,
             pids: vec![child.pid()],
+            monitored: false,
         });
         floors.push(child);
     }

@@ -117,6 +117,10 @@ pub(crate) struct FanOut {
     /// Bytes of the message's data; at least what the mark needs, about 100.
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     pub(super) message_size: usize,
+    /// Measure the server in turn while a session monitors everything, to tell what that costs
+    /// publishers. For a bayeuxd that was started with --dev.
+    #[arg(long)]
+    pub(super) with_monitor: bool,
 }
 
 /// Options of `rooms`.

@@ -63,6 +63,11 @@ impl Workload<'_> {
         }
     }
 
+    /// Whether the first server is measured with a monitor too.
+    pub(super) const fn with_monitor(&self) -> bool {
+        matches!(self, Self::FanOut(options) if options.with_monitor)
+    }
+
     /// Tells how sessions connect.
     fn transport(&self, common: &Common) -> Transport {
         match self {
@@ -74,7 +79,10 @@ impl Workload<'_> {
     /// Counts the sockets of a run.
     pub(super) fn sockets(&self, common: &Common) -> usize {
         let (sessions, senders) = match self {
-            Self::FanOut(options) => (options.subscribers + options.publishers, options.publishers),
+            Self::FanOut(options) => {
+                let monitors = usize::from(options.with_monitor);
+                (options.subscribers + options.publishers + monitors, options.publishers)
+            }
             Self::Rooms(options) => (options.clients, options.clients),
             Self::Idle(options) => (options.clients, 0),
             Self::Storm(options) => (options.clients, 0),

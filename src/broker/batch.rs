@@ -1,6 +1,6 @@
 //! Messages on their way from a mailbox to a connection.
 
-use std::{sync::Arc, task::Context};
+use std::{mem::take, sync::Arc, task::Context};
 
 use super::{mailbox::Generation, monitor::Feed, session::Session};
 use crate::bayeux::Frame;
@@ -65,7 +65,7 @@ impl Batch {
         debug_assert_eq!(self.written, self.frames.len(), "the rest would be lost");
         debug_assert!(self.feed.is_none(), "events do not flow by themselves");
         let session = self.session.take();
-        session.is_some_and(|session| session.flowed(&self.frames, owner, cx))
+        session.is_some_and(|session| session.flowed(take(&mut self.frames), owner, cx))
     }
 
     /// The session that keeps newer carriers waiting while this batch is out; `None` if it does not.
@@ -81,15 +81,15 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let mut unwritten = self.frames.split_off(self.written.min(self.frames.len()));
         if let Some(feed) = &self.feed {
-            let first = unwritten.iter().position(Frame::is_events).unwrap_or(unwritten.len());
-            feed.give_back(unwritten.split_off(first));
             // Behind all messages; they count for themselves.
-            self.frames.retain(|frame| !frame.is_events());
+            let first = self.frames.iter().position(Frame::is_events).unwrap_or(self.frames.len());
+            let mut events = self.frames.split_off(first);
+            let written = self.written.saturating_sub(first).min(events.len());
+            feed.give_back(events.split_off(written));
         }
         if let Some(session) = &self.session {
-            session.settle(&self.frames, unwritten, self.owner);
+            session.settle(take(&mut self.frames), self.written, self.owner);
         }
     }
 }

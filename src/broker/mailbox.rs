@@ -65,6 +65,9 @@ pub(super) struct QueueBounds {
     pub(super) bytes_max: usize,
 }
 
+/// Frames for which an empty queue keeps room: 64 bytes of a session that has had messages.
+const KEPT_ROOM: usize = 8;
+
 /// See the module documentation. Lives behind the session's mutex.
 #[derive(Debug)]
 pub(super) struct Mailbox {
@@ -263,15 +266,17 @@ impl Mailbox {
         self.delivered += count as u64;
     }
 
-    /// Takes back what a batch has not written, in order; see [`Settled`].
-    pub(super) fn settle(&mut self, unwritten: Vec<Frame>) -> Settled {
+    /// Takes back what a batch has not written, in order; see [`Settled`]. The room of a small batch becomes
+    /// that of the queue: otherwise the publisher of each message would get memory from the allocator that
+    /// the writer gives back, on another thread.
+    pub(super) fn settle(&mut self, mut unwritten: Vec<Frame>) -> Settled {
         let mut settled = Settled::default();
         self.out = None;
         if self.ended.is_some() {
             (settled.discarded, settled.ended) = (unwritten.len(), self.ended);
             return settled;
         }
-        for frame in unwritten.into_iter().rev() {
+        while let Some(frame) = unwritten.pop() {
             if frame.policy() == QueuePolicy::Latest && self.latest_of(&frame).is_some() {
                 settled.dropped.latest += 1;
                 continue;
@@ -279,6 +284,9 @@ impl Mailbox {
             self.queue_bytes += frame.bytes();
             self.queue.push_front(frame);
             self.patience.lose();
+        }
+        if self.queue.capacity() == 0 && unwritten.capacity() <= KEPT_ROOM {
+            self.queue = unwritten.into();
         }
         self.dropped += settled.dropped.total();
         settled.waker = self.wake();

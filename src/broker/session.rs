@@ -443,10 +443,13 @@ impl Session {
     }
 
     /// Called by a [`Batch`] of `owner` that is done, with what it has not written.
-    pub(super) fn settle(&self, written: &[Frame], unwritten: Vec<Frame>, owner: Generation) {
-        let mut mailbox = self.mailbox.lock();
-        mailbox.wrote(written.len());
+    pub(super) fn settle(&self, mut frames: Vec<Frame>, written: usize, owner: Generation) {
+        let count = written.min(frames.len());
+        let written = frames.get(..count).unwrap_or_default();
         self.counters.delivered.wrote(self.route(), written, owner);
+        frames.drain(..count);
+        let (unwritten, mut mailbox) = (frames, self.mailbox.lock());
+        mailbox.wrote(count);
         if let Some(heir) = mailbox.heir().cloned() {
             drop(mailbox);
             return heir.take_back(unwritten);

@@ -72,7 +72,7 @@ impl Broker {
     /// Whether a publish is to be told when it is done, because somebody would get it by itself.
     #[must_use]
     pub fn heeds_publish(&self, session: Option<&Session>, channel: &ChannelName) -> bool {
-        if !self.events.wants(EventType::Publish) {
+        if self.events.passes_over_publish() {
             return false;
         }
         let within = |pattern: &ChannelName| {
@@ -81,7 +81,7 @@ impl Broker {
         let sid = session.and_then(Session::sid);
         let kind = EventType::Publish;
         let channel = Some(channel.as_str());
-        self.events.heeds(&Glance { sid, channel, subscribes: &within, ..Glance::of(kind) })
+        self.events.heeds_publish(&Glance { sid, channel, subscribes: &within, ..Glance::of(kind) })
     }
 
     /// Tells of the end of a session, whose subscriptions are taken from it already: `within` knows

@@ -67,6 +67,11 @@ impl Filter {
         self.covers(glance) && (!thinned || self.sample >= 1.0 || share_of(seq) < self.sample)
     }
 
+    /// Whether every event of its types gets through, polls aside.
+    pub(super) fn takes_all(&self) -> bool {
+        self.channel.is_none() && self.sid.is_none() && self.sample >= 1.0
+    }
+
     /// Whether the event gets through but for its luck in a sample.
     pub(super) fn covers(&self, glance: &Glance<'_>) -> bool {
         self.types.has(glance.kind)

@@ -43,6 +43,10 @@ pub struct Interest {
 }
 
 impl Interest {
+    const fn concerns(&self, kind: EventType) -> bool {
+        self.types.has(kind) && self.filter.types.has(kind)
+    }
+
     fn passes(&self, glance: &Glance<'_>, seq: u64) -> bool {
         self.types.has(glance.kind) && self.filter.passes(glance, seq)
     }
@@ -71,6 +75,22 @@ impl Listener {
     pub(super) fn heeds(&self, glance: &Glance<'_>) -> bool {
         let covers = |it: &Interest| it.types.has(glance.kind) && it.filter.covers(glance);
         self.queue.has_leave() && self.rights.allow(glance) && self.interests.iter().any(covers)
+    }
+
+    /// Whether it needs no look at an event of that type: it gets all of them, or none.
+    pub(super) fn is_plain(&self, kind: EventType) -> bool {
+        let plain = |it: &Interest| !it.concerns(kind) || it.filter.takes_all();
+        !self.rights.types.has(kind)
+            || self.rights.scope.is_empty() && self.interests.iter().all(plain)
+    }
+
+    /// Counts events of a type that it is plain for, numbered from `first_seq`, as having come too fast.
+    pub(super) fn count_all(&mut self, kind: EventType, count: u64, first_seq: u64) {
+        let concerned = self.interests.iter().filter(|it| it.concerns(kind));
+        let places = concerned.fold(0, |all, it| all | it.places);
+        if places != 0 && self.rights.types.has(kind) && self.is_plain(kind) {
+            self.queue.merge(kind, first_seq, count, places);
+        }
     }
 
     /// Takes the event that it was asked about; returns how many older ones had to go.
@@ -151,7 +171,7 @@ impl Events {
     /// first thing that comes of it.
     pub fn want(&self, id: ListenerId, interest: Interest, snapshot: impl FnOnce() -> Stats) {
         let at = (self.time_of_day)();
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let seq = state.seq;
         let Some(listener) = state.listener(id) else { return };
         let places = interest.places;
@@ -170,7 +190,7 @@ impl Events {
 
     /// Takes an interest back; false if there was none of that name.
     pub fn unwant(&self, id: ListenerId, name: &ChannelName) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let Some(listener) = state.listener(id) else { return false };
         let before = listener.interests.len();
         listener.interests.retain(|known| known.name != *name);
@@ -182,12 +202,12 @@ impl Events {
     /// Number of interests of a listener.
     #[must_use]
     pub fn interests(&self, id: ListenerId) -> usize {
-        self.state.lock().listener(id).map_or(0, |listener| listener.interests.len())
+        self.state().listener(id).map_or(0, |listener| listener.interests.len())
     }
 
     /// Ends a listener.
     pub fn forget(&self, id: ListenerId) {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.listeners.retain(|listener| listener.id != id);
         self.refresh(&state);
     }
@@ -196,7 +216,7 @@ impl Events {
     #[must_use]
     pub fn take(&self, id: ListenerId, count_max: usize) -> Vec<Entry> {
         let at = (self.time_of_day)();
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let taken = state.listener(id).map(|listener| listener.take(count_max, at));
         drop(state);
         taken.unwrap_or_default()
@@ -205,13 +225,13 @@ impl Events {
     /// Whether something waits for a listener.
     #[must_use]
     pub fn has_events(&self, id: ListenerId) -> bool {
-        self.state.lock().listener(id).is_some_and(|listener| !listener.queue.is_empty())
+        self.state().listener(id).is_some_and(|listener| !listener.queue.is_empty())
     }
 
     /// Number of sessions that monitor.
     #[must_use]
     pub fn monitors(&self) -> usize {
-        self.state.lock().listeners.iter().filter(|listener| !listener.is_tap).count()
+        self.state().listeners.iter().filter(|listener| !listener.is_tap).count()
     }
 
     pub(super) fn add(
@@ -221,7 +241,7 @@ impl Events {
         bounds: Bounds,
         is_tap: bool,
     ) -> Result<ListenerId, TooMany> {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let alike = state.listeners.iter().filter(|listener| listener.is_tap == is_tap).count();
         if alike >= self.listeners_max {
             return Err(TooMany);

@@ -81,15 +81,20 @@ impl Queue {
             self.tokens -= TOKEN;
             return true;
         }
+        self.merge(kind, seq, 1, places);
+        false
+    }
+
+    /// Counts events above the pace, numbered from `first_seq`.
+    pub(super) fn merge(&mut self, kind: EventType, first_seq: u64, count: u64, places: u8) {
         if let Some(merged) = self.merged.get_mut(kind as usize) {
             if merged.count == 0 {
-                merged.first_seq = seq;
+                merged.first_seq = first_seq;
             }
-            merged.count += 1;
+            merged.count += count;
             merged.places |= places;
-            merged.last_seq = seq;
+            merged.last_seq = first_seq + count - 1;
         }
-        false
     }
 
     /// Appends an event; returns how many had to go.

@@ -71,7 +71,7 @@ impl Future for TapReady<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.events.state.lock();
+        let mut state = self.0.events.state();
         let waits = |listener: &mut Listener| listener.waits(cx.waker());
         if state.listener(self.0.id).is_some_and(waits) { Poll::Pending } else { Poll::Ready(()) }
     }

@@ -86,7 +86,7 @@ fn a_tap_gets_what_it_wants_and_may_have() {
     assert_eq!(seqs(&tap.take(9)), [1, 3], "a publish that nobody may see has no number");
     assert!(tap.take(9).is_empty());
     drop(tap);
-    assert!(events.state.lock().listeners.is_empty());
+    assert!(events.state().listeners.is_empty());
 }
 
 #[test]
@@ -196,21 +196,71 @@ fn the_configuration_knows_every_type() {
 fn what_nobody_would_get_by_itself_is_only_counted() {
     let events = events(|config| (config.burst, config.events_per_second) = (1, 10));
     let publish = Glance { channel: Some("/a"), ..Glance::of(EventType::Publish) };
-    assert!(!events.heeds(&publish), "nobody wants it at all");
+    assert!(!events.heeds_publish(&publish), "nobody wants it at all");
     let channel = Some(name("/b"));
     let other = events.tap(Rights::all(), Filter { channel, ..Filter::default() }).unwrap();
-    assert!(!events.heeds(&publish), "nobody wants this one");
+    assert!(!events.heeds_publish(&publish), "nobody wants this one");
     let tap = events.tap(Rights::all(), Filter::default()).unwrap();
-    assert!(events.heeds(&publish));
+    assert!(events.heeds_publish(&publish));
     events.emit(&publish, error);
-    assert!(!events.heeds(&publish), "it has had its one");
+    assert!(!events.heeds_publish(&publish), "it has had its one");
     let begun = crate::server::clock::now();
     events.pulse(begun).fire();
     events.pulse(begun + MERGE).fire();
     let told: Vec<What> = tap.take(9).iter().map(|event| event.what.clone()).collect();
     let merged = What::Merged { of: EventType::Publish, count: 1, first_seq: 3 };
     assert_eq!(told, [error().1, merged]);
-    assert!(events.heeds(&publish), "100 ms later it may have another");
+    assert!(events.heeds_publish(&publish), "100 ms later it may have another");
     assert!(other.take(9).is_empty());
     assert_eq!(events.told(EventType::Publish), 3);
+}
+
+/// Passes some publishes by, as a publisher does; how many were heeded.
+fn publish(events: &Events, channel: &'static str, count: usize) -> usize {
+    let glance = Glance { channel: Some(channel), ..Glance::of(EventType::Publish) };
+    let heeded = || !events.passes_over_publish() && events.heeds_publish(&glance);
+    (0..count).filter(|_| heeded()).count()
+}
+
+#[test]
+fn once_nobody_has_leave_publishes_are_counted_in_passing() {
+    let events = events(|config| (config.burst, config.events_per_second) = (0, 10));
+    let tap = events.tap(Rights::all(), Filter::default()).unwrap();
+    assert!(!events.passes_over_publish(), "nobody has looked yet");
+    assert_eq!(publish(&events, "/a", 1), 0);
+    assert!(events.passes_over_publish(), "and counts it");
+    assert_eq!(events.state.lock().seq, 1, "without the lock");
+    happen(&events, EventType::Error);
+    assert_eq!(publish(&events, "/a", 3), 0);
+    let begun = crate::server::clock::now();
+    events.pulse(begun).fire();
+    events.pulse(begun + MERGE).fire();
+    let told: Vec<(u64, What)> =
+        tap.take(9).iter().map(|event| (event.seq, event.what.clone())).collect();
+    let merged = |of, count, first_seq| What::Merged { of, count, first_seq };
+    let publishes = (6, merged(EventType::Publish, 5, 1));
+    assert_eq!(told, [publishes, (3, merged(EventType::Error, 1, 3))], "numbers have no gap");
+    assert_eq!(events.told(EventType::Publish), 5);
+    assert_eq!(publish(&events, "/a", 1), 1, "100 ms later it may have another");
+}
+
+#[test]
+fn a_listener_that_is_choosy_is_asked_about_each_publish() {
+    let events = events(|config| (config.burst, config.events_per_second) = (0, 10));
+    let plain = events.tap(Rights::all(), Filter::default()).unwrap();
+    assert_eq!(publish(&events, "/a", 4), 0);
+    let channel = Some(name("/b"));
+    let choosy = events.tap(Rights::all(), Filter { channel, ..Filter::default() }).unwrap();
+    assert_eq!(publish(&events, "/a", 2) + publish(&events, "/b", 3), 0);
+    let begun = crate::server::clock::now();
+    events.pulse(begun).fire();
+    events.pulse(begun + MERGE).fire();
+    let counts = |tap: &Tap| -> Vec<u64> {
+        let count = |event: &Arc<Event>| match event.what {
+            What::Merged { count, .. } => count,
+            _ => 0,
+        };
+        tap.take(9).iter().map(count).collect()
+    };
+    assert_eq!((counts(&plain), counts(&choosy)), (vec![9], vec![3]));
 }

@@ -27,8 +27,12 @@ pub(super) fn run(stage: &mut Stage<'_>, options: &FanOut) -> Result<Report, Ben
     let channel = format!("/bench/{:08x}", super::run_number());
     let mut memberships = vec![vec![0]; options.subscribers];
     memberships.resize(options.subscribers + options.publishers, Vec::new());
-    let mut swarm =
-        stage.swarm(vec![channel.clone()], memberships, options.publishers, Connects::Held)?;
+    let mut channels = vec![channel.clone()];
+    if stage.contestant.monitored {
+        channels.push(MONITOR.to_owned());
+        memberships.push(vec![1]);
+    }
+    let mut swarm = stage.swarm(channels, memberships, options.publishers, Connects::Held)?;
     let sessions = swarm.len();
     stage.open(&mut swarm, sessions)?;
 
@@ -247,6 +251,8 @@ fn number_of(publisher: usize) -> u32 {
 pub(super) const LATENCY_KEYS: [&str; 6] =
     ["latency.min", "latency.p50", "latency.p90", "latency.p99", "latency.p99.9", "latency.max"];
 
+/// The feed of everything that happens, publishes included; monitoring.md 2.
+const MONITOR: &str = "/meta/monitor/**";
 /// Bytes of a message's data beside its filling.
 const DATA_BYTES_LEAST: usize = 88;
 /// Messages in one request; bayeuxd accepts 100 by default.

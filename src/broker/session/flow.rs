@@ -36,17 +36,19 @@ impl Session {
     /// of `owner`, which is woken otherwise.
     pub(in crate::broker) fn flowed(
         &self,
-        written: &[Frame],
+        mut written: Vec<Frame>,
         owner: Generation,
         cx: &Context<'_>,
     ) -> bool {
+        self.counters.delivered.wrote(self.route(), &written, owner);
+        let count = written.len();
+        written.clear();
         let mut mailbox = self.mailbox.lock();
-        mailbox.wrote(written.len());
-        let settled = mailbox.settle(Vec::new());
+        mailbox.wrote(count);
+        let settled = mailbox.settle(written);
         let more = mailbox.ready(owner, cx.waker()).is_some();
         let heir = mailbox.heir().cloned();
         drop(mailbox);
-        self.counters.delivered.wrote(self.route(), written, owner);
         if let Some(heir) = heir {
             heir.take_back(Vec::new());
         }
