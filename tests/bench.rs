@@ -126,6 +126,28 @@ fn fanout_keeps_its_rate_in_an_open_loop() {
 }
 
 #[test]
+fn a_monitor_watches_every_second_turn_and_only_with_the_right_to() {
+    let arguments = ["fanout", "--subscribers", "2", "--rate", "50", "--with-monitor"];
+    let broker = Broker::start(|config| config.monitor.everybody = true);
+    let result = broker.bench(&[&arguments, &SHORT[..]].concat());
+    let runs = result["runs"].as_array().unwrap();
+    let sessions: Vec<_> = runs.iter().map(|run| &run["config"]["sessions"]).collect();
+    assert_eq!(sessions, [3, 4], "{result:#}");
+    for run in runs {
+        assert_eq!(
+            (&run["complete"], &run["results"]["foreign"]),
+            (&Value::from(true), &Value::Null)
+        );
+    }
+    drop(broker);
+    let broker = Broker::start(|_| {});
+    let url = format!("http://{}/cometd", broker.address);
+    let refused = bench(&[&arguments[..], &SHORT, &["--url", &url]].concat());
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("403"), "{refused:?}");
+}
+
+#[test]
 fn rooms_expects_what_the_members_add_up_to() {
     let broker = Broker::start(|_| {});
     let arguments = ["rooms", "--clients=20", "--rooms=10", "--roomsPerClient=3", "--batches=10"];

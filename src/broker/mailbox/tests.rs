@@ -40,6 +40,21 @@ fn messages_leave_in_the_order_in_which_they_came() {
 }
 
 #[test]
+fn a_queue_keeps_the_room_of_a_small_batch_and_of_no_large_one() {
+    for (count, keeps) in [(1, true), (KEPT_ROOM, true), (KEPT_ROOM + 1, false)] {
+        let (mut mailbox, owner) = mailbox(Carrier::Socket, 1..=count);
+        let mut taken = mailbox.take(Some(owner), Take::ALL).unwrap();
+        let room = taken.as_ptr();
+        taken.clear();
+        mailbox.settle(taken);
+        assert_eq!(mailbox.queue.capacity() > 0, keeps, "{count}");
+        assert!(mailbox.push(&lossless(count + 1), WIDE).entered);
+        let taken = mailbox.take(Some(owner), Take::ALL).unwrap();
+        assert_eq!((numbers(&taken), taken.as_ptr() == room), (vec![count + 1], keeps), "{count}");
+    }
+}
+
+#[test]
 fn a_batch_ends_at_either_limit_but_holds_one_frame_at_least() {
     let size = lossless(1).bytes();
     for (frames_max, bytes_max, expected) in
