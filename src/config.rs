@@ -17,6 +17,7 @@ mod check;
 mod defaults;
 mod form;
 mod load;
+mod mask;
 mod monitor;
 mod nearest;
 mod origin;
@@ -35,7 +36,7 @@ pub use self::{
     load::{Loaded, Loader},
     monitor::Monitor,
     origin::Origin,
-    problem::Problem,
+    problem::{Fault, Problem, Warning},
     reference::{Assignment, Shown as ShownValue, configuration_md, example_file},
     service::{Service, ServiceReply},
     system::Machine,

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use bayeuxd::config::{Config, Loaded, Machine};
+use bayeuxd::config::{Config, Loaded, Machine, Origin, Problem, ShownValue, Warning};
 use clap::Args;
+use serde_json::{Value, json};
 
-use super::{Failure, complain, load, print};
+use super::{Failure, complain, load, print, remote::harmless};
 
 /// Arguments of `config check`.
 #[derive(Debug, Args)]
@@ -15,19 +16,90 @@ pub(super) struct Options {
     /// Print every value, not only those that differ from the defaults.
     #[arg(long)]
     print_effective: bool,
+    /// Print one JSON object: every value, warnings, mistakes.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Loads the configuration as `serve` would, environment included, and prints it.
+///
+/// # Errors
+///
+/// A configuration that cannot be used. With `--json` it is told on standard output, and here only the
+/// exit code is left to say.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let loaded = load::load(options.file.as_deref(), &[])?;
+    let loaded = match load::examine(options.file.as_deref(), &[]) {
+        Ok(loaded) => loaded,
+        Err(problems) if options.json => {
+            let problems: Vec<Value> = problems.iter().map(problem).collect();
+            let told = json!({ "ok": false, "items": [], "warnings": [], "problems": problems });
+            print(format_args!("{}\n", harmless(&told)));
+            return Err(Failure::Configuration(Vec::new()));
+        }
+        Err(problems) => return Err(load::refused(&problems)),
+    };
     let machine = Machine::read();
-    loaded.warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
     let effective = loaded.config.clone().effective(&machine);
-    if let Some(warning) = descriptors(&effective, &machine) {
-        complain(format_args!("warning: {warning}"));
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(descriptors(&loaded, &effective, &machine));
+    if options.json {
+        let items = items(&loaded, &effective);
+        let warnings: Vec<Value> = warnings.iter().map(warning).collect();
+        let told = json!({ "ok": true, "items": items, "warnings": warnings, "problems": [] });
+        print(format_args!("{}\n", harmless(&told)));
+    } else {
+        warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+        print(listing(&loaded, &effective, options.print_effective));
     }
-    print(listing(&loaded, &effective, options.print_effective));
     Ok(())
+}
+
+/// Every key, as `GET /admin/v1/config` of a broker with this configuration would list them.
+fn items(loaded: &Loaded, effective: &Config) -> Vec<Value> {
+    let entries = loaded.config.entries().into_iter().zip(effective.entries());
+    let item = |(written, entry): (ShownValue, ShownValue)| {
+        let mut item = json!({
+            "key": entry.key,
+            "default": written.is_default,
+            "origin": loaded.origin(entry.key).to_string(),
+            "doc": entry.doc,
+        });
+        if let Some(value) = entry.value.as_ref().and_then(|value| serde_json::to_value(value).ok())
+        {
+            item["value"] = value;
+        }
+        if written.value != entry.value {
+            item["auto"] = true.into();
+        }
+        item
+    };
+    entries.map(item).collect()
+}
+
+fn problem(problem: &Problem) -> Value {
+    told(&problem.at, problem.fault.key(), &problem.fault.to_string())
+}
+
+fn warning(warning: &Warning) -> Value {
+    told(&warning.at, warning.key.as_deref(), &warning.text)
+}
+
+/// A sentence about a place of the configuration; a default has none.
+fn told(at: &Origin, key: Option<&str>, text: &str) -> Value {
+    let mut told = json!({ "text": text });
+    if let Some(key) = key {
+        told["key"] = key.into();
+    }
+    if *at != Origin::Default {
+        told["origin"] = at.to_string().into();
+    }
+    if let Origin::Whole(path) | Origin::File { path, .. } = at {
+        told["file"] = path.display().to_string().into();
+    }
+    if let Origin::File { line, .. } = at {
+        told["line"] = (*line).into();
+    }
+    told
 }
 
 /// Lists `key = value  # origin`, which is again a configuration file.
@@ -46,16 +118,17 @@ fn listing(loaded: &Loaded, effective: &Config, all: bool) -> String {
 
 /// Compares the descriptor limit with what the sessions need: a client that polls has up to two
 /// connections.
-fn descriptors(effective: &Config, machine: &Machine) -> Option<String> {
+fn descriptors(loaded: &Loaded, effective: &Config, machine: &Machine) -> Option<Warning> {
     let wanted = effective.limits.sessions.saturating_mul(2);
     let connections = effective.limits.connections.unwrap_or_default();
     (machine.descriptors < wanted).then(|| {
-        format!(
+        let text = format!(
             "the descriptor limit of {} is below 2 x limits.sessions = {wanted}; at most \
              {connections} connections are accepted; raise it (ulimit -n, or LimitNOFILE= of \
              systemd), or lower limits.sessions",
             machine.descriptors
-        )
+        );
+        loaded.doubt("limits.sessions", text)
     })
 }
 
@@ -90,11 +163,12 @@ mod tests {
     #[test]
     fn few_descriptors_are_warned_of() {
         let warning = |sessions: usize| {
-            let mut config = Config::default();
-            config.limits.sessions = sessions;
-            descriptors(&config.effective(&MACHINE), &MACHINE)
+            let loaded = loaded(&format!("limits.sessions = {sessions}"));
+            descriptors(&loaded, &loaded.config.clone().effective(&MACHINE), &MACHINE)
         };
         assert_eq!(warning(512), None);
-        assert!(warning(513).unwrap().contains("at most 768 connections"));
+        let text = warning(513).unwrap().to_string();
+        assert!(text.starts_with("x.toml:1: the descriptor limit of 1024 is below"), "{text}");
+        assert!(text.contains("at most 768 connections"), "{text}");
     }
 }

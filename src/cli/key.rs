@@ -6,6 +6,7 @@ use bayeuxd::{
     config::{ApiKey, Config},
 };
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use super::{Failure, print};
 
@@ -21,6 +22,9 @@ pub(super) struct Options {
     /// Channels and patterns that the key publishes to or monitors, separated by commas.
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', required_if_eq("role", "publish"))]
     channels: Vec<String>,
+    /// Print one JSON object: the secret, its digest, and the lines of the configuration.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -54,19 +58,30 @@ pub(super) fn generate(options: &Options) -> Result<(), Failure> {
     }
     Keyring::new(std::slice::from_ref(&key), name_limits(&Config::default()))
         .map_err(|error| Failure::Usage(error.to_string()))?;
+    let digest = secret.digest();
     let channels = match role {
         Role::Publish | Role::Monitor if !key.channels.is_empty() => {
-            format!("channels = {}\n", toml::Value::from(key.channels))
+            format!("channels = {}\n", toml::Value::from(key.channels.clone()))
         }
         _ => String::new(),
     };
-    print(format_args!(
-        "secret, shown this once: {}\n\n[[auth.keys]]\nid = {}\nsecret_sha256 = \"{}\"\nrole = \
-         \"{name}\"\n{channels}",
-        secret.expose(),
-        toml::Value::from(key.id),
-        secret.digest(),
-    ));
+    let lines = format!(
+        "[[auth.keys]]\nid = {}\nsecret_sha256 = \"{digest}\"\nrole = \"{name}\"\n{channels}",
+        toml::Value::from(key.id.as_str()),
+    );
+    if options.json {
+        let made = json!({
+            "id": key.id,
+            "role": name,
+            "channels": key.channels,
+            "secret": secret.expose(),
+            "secret_sha256": digest.to_string(),
+            "config": lines,
+        });
+        print(format_args!("{made}\n"));
+    } else {
+        print(format_args!("secret, shown this once: {}\n\n{lines}", secret.expose()));
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::{
 use bayeuxd::{
     auth::Keyring,
     bayeux::{ChannelName, Kind},
-    config::{Loaded, Loader, Problem},
+    config::{Config, Fault, Loaded, Loader, Origin, Problem},
     server::check_services,
 };
 
@@ -24,10 +24,29 @@ pub(super) struct Flag {
     pub(super) value: String,
 }
 
-/// Loads the configuration. Without `file`, [`FILE`] in the working directory if there is one.
+/// Loads the configuration, to serve with it. Without `file`, [`FILE`] in the working directory if there
+/// is one.
+///
+/// # Errors
+///
+/// See [`examine`].
 pub(super) fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Failure> {
+    examine(file, flags).map_err(|problems| refused(&problems))
+}
+
+/// What the operator reads of mistakes.
+pub(super) fn refused(problems: &[Problem]) -> Failure {
+    Failure::Configuration(problems.iter().map(Problem::to_string).collect())
+}
+
+/// Loads the configuration.
+///
+/// # Errors
+///
+/// Its mistakes.
+pub(super) fn examine(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Vec<Problem>> {
     let mut loader = Loader::new();
-    if let Some((path, text)) = read(file)? {
+    if let Some((path, text)) = read(file).map_err(|problem| vec![problem])? {
         loader.file(&path, &text);
     }
     // Names and values that are no UTF-8 cannot be ours.
@@ -38,22 +57,15 @@ pub(super) fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Failur
     for flag in flags {
         loader.flag(flag.name, &flag.key, &flag.value);
     }
-    let refuse = |problems: Vec<Problem>| {
-        Failure::Configuration(problems.iter().map(Problem::to_string).collect())
-    };
-    let loaded = loader.finish().map_err(refuse)?;
-    let problems = useless_rules(&loaded);
-    if !problems.is_empty() {
-        return Err(refuse(problems));
-    }
-    Keyring::new(&loaded.config.auth.keys, name_limits(&loaded.config))
-        .map_err(|error| Failure::Configuration(vec![error.to_string()]))?;
-    check_services(&loaded.config, name_limits(&loaded.config))
-        .map_err(|error| Failure::Configuration(vec![error.to_string()]))?;
-    Ok(loaded)
+    let loaded = loader.finish()?;
+    // Only the broker's own parsers know these, and the configuration imports nothing of them.
+    let mut problems = useless_rules(&loaded);
+    problems.extend(bad_key(&loaded));
+    problems.extend(bad_service(&loaded));
+    if problems.is_empty() { Ok(loaded) } else { Err(problems) }
 }
 
-fn read(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, Failure> {
+fn read(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, Problem> {
     let path = file.unwrap_or_else(|| Path::new(FILE));
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some((path.to_path_buf(), text))),
@@ -66,13 +78,13 @@ fn read(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, Failure> {
                 io::ErrorKind::InvalidData => "the file is no UTF-8 text".into(),
                 _ => error.to_string(),
             };
-            Err(Failure::Configuration(vec![format!("cannot read {}: {advice}", path.display())]))
+            let at = Origin::Whole(path.to_path_buf());
+            Err(Problem { at, fault: Fault::Unreadable(advice) })
         }
     }
 }
 
-/// Finds rules that cannot match any delivered message. Only the broker's own parser knows, and the
-/// configuration imports nothing of it; so this is done here.
+/// Finds rules that cannot match any delivered message.
 fn useless_rules(loaded: &Loaded) -> Vec<Problem> {
     let limits = name_limits(&loaded.config);
     let reason = |pattern: &str| match ChannelName::parse(pattern, limits) {
@@ -89,6 +101,28 @@ fn useless_rules(loaded: &Loaded) -> Vec<Problem> {
             Some(loaded.conflict(&key, rule.pattern.as_str(), reason(&rule.pattern)?))
         })
         .collect()
+}
+
+/// Finds the first API key that cannot be used.
+fn bad_key(loaded: &Loaded) -> Option<Problem> {
+    let (keys, names) = (&loaded.config.auth.keys, name_limits(&loaded.config));
+    let (index, error) = first_bad(keys, |keys| Keyring::new(keys, names).map(drop))?;
+    Some(loaded.bad_entry("auth.keys", index, "id", error.to_string()))
+}
+
+/// Finds the first back-end that cannot be used.
+fn bad_service(loaded: &Loaded) -> Option<Problem> {
+    let (config, names) = (&loaded.config, name_limits(&loaded.config));
+    let (index, error) = first_bad(&config.services, |services| {
+        check_services(&Config { services: services.to_vec(), ..config.clone() }, names)
+    })?;
+    Some(loaded.bad_entry("services", index, "channel", error.to_string()))
+}
+
+/// The entry at which a list stops being one that `check` accepts, and why.
+fn first_bad<T, E>(list: &[T], check: impl Fn(&[T]) -> Result<(), E>) -> Option<(usize, E)> {
+    check(list).err()?;
+    (0..list.len()).find_map(|last| Some((last, check(list.get(..=last)?).err()?)))
 }
 
 /// Where the configuration is looked for.

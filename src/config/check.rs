@@ -3,7 +3,7 @@
 use toml::Value;
 
 use super::{
-    Auto, Config, Loaded, Problem, Role, SameSite,
+    Auto, Config, Loaded, Problem, Role, SameSite, Warning,
     settings::{key_settings, settings},
 };
 
@@ -128,46 +128,51 @@ fn cookie(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
 const API_PATHS: [&str; 2] = ["/api/v1", "/openapi.json"];
 
 /// Returns what works but is probably not meant.
-pub(super) fn warnings(config: &Config) -> Vec<String> {
+pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
+    let config = &loaded.config;
     let mut found = Vec::new();
     if config.server.allowed_origins.iter().any(|origin| origin == "*") {
-        found.push("server.allowed_origins has \"*\": any page may connect".into());
+        let text = "server.allowed_origins has \"*\": any page may connect";
+        found.push(loaded.doubt("server.allowed_origins", text));
     }
-    if config.session.queue.max_bytes < config.limits.message_size {
-        found.push(
-            "session.queue.max_bytes is below limits.message_size: one large message ends the \
-             sessions that should get it"
-                .into(),
+    let queue = config.session.queue.max_bytes;
+    let ends = |key: &str| {
+        let text = format!(
+            "session.queue.max_bytes is below {key}: one large message ends the sessions that should \
+             get it"
         );
+        loaded.doubt("session.queue.max_bytes", text)
+    };
+    if queue < config.limits.message_size {
+        found.push(ends("limits.message_size"));
     }
-    let queue = config.limits.message_size..config.api.message_size;
-    if config.api.enabled && queue.contains(&config.session.queue.max_bytes) {
-        found.push(
-            "session.queue.max_bytes is below api.message_size: one large message ends the \
-             sessions that should get it"
-                .into(),
-        );
+    if config.api.enabled && (config.limits.message_size..config.api.message_size).contains(&queue)
+    {
+        found.push(ends("api.message_size"));
     }
     for (index, service) in config.services.iter().enumerate() {
-        if service.max_reply > config.session.queue.max_bytes {
-            found.push(format!(
-                "services[{index}].max_reply is above session.queue.max_bytes: one large reply ends \
-                 the session that called"
-            ));
+        let reply = format!("services[{index}].max_reply");
+        if service.max_reply > queue {
+            let text = format!(
+                "{reply} is above session.queue.max_bytes: one large reply ends the session that called"
+            );
+            found.push(loaded.doubt(reply, text));
         }
+        let in_flight = format!("services[{index}].max_in_flight");
         if service.max_in_flight > config.limits.service_calls {
-            found.push(format!(
-                "services[{index}].max_in_flight is above limits.service_calls, which bounds all \
-                 services together"
-            ));
+            let text = format!(
+                "{in_flight} is above limits.service_calls, which bounds all services together"
+            );
+            found.push(loaded.doubt(in_flight, text));
         }
     }
     for (index, rule) in config.channels.iter().enumerate() {
         if config.channels.iter().take(index).any(|earlier| earlier.pattern == rule.pattern) {
-            found.push(format!(
+            let text = format!(
                 "channels[{index}] is never used: an earlier entry matches \"{}\"",
                 rule.pattern
-            ));
+            );
+            found.push(loaded.doubt(format!("channels[{index}].match"), text));
         }
     }
     found

@@ -12,7 +12,7 @@ use toml::{
 };
 
 use super::{
-    Config, Origin, Problem, check,
+    Config, Fault, Origin, Problem, Warning, check,
     nearest::nearest,
     reference::variable,
     settings::{
@@ -27,7 +27,7 @@ pub struct Loader {
     settings: Vec<Setting<Config>>,
     origins: BTreeMap<String, Origin>,
     problems: Vec<Problem>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 /// A configuration without mistakes, and where its values came from.
@@ -35,8 +35,8 @@ pub struct Loader {
 pub struct Loaded {
     /// The values.
     pub config: Config,
-    /// What works but is probably not meant; one line each.
-    pub warnings: Vec<String>,
+    /// What works but is probably not meant.
+    pub warnings: Vec<Warning>,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -82,7 +82,7 @@ impl Loader {
                 let at = source.at(&error.span().unwrap_or_default());
                 // The parser may explain in several lines; ours is one.
                 let message = error.message().lines().collect::<Vec<_>>().join(", ");
-                self.problems.push(Problem::Syntax { at, message });
+                self.problems.push(Problem { at, fault: Fault::Syntax(message) });
             }
         }
     }
@@ -100,8 +100,8 @@ impl Loader {
                 let key = path.to_ascii_lowercase().replace("__", ".");
                 self.single(&key, &value, Origin::Environment(name));
             } else if let Some(meant) = self.with_single_underscores(path) {
-                self.warnings
-                    .push(format!("environment {name} is not read; did you mean {meant}?"));
+                let text = format!("not read; did you mean {meant}?");
+                self.warnings.push(Warning { at: Origin::Environment(name), key: None, text });
             }
         }
     }
@@ -130,7 +130,8 @@ impl Loader {
             return Err(self.problems);
         }
         loaded.warnings = self.warnings;
-        loaded.warnings.extend(check::warnings(&loaded.config));
+        let found = check::warnings(&loaded);
+        loaded.warnings.extend(found);
         Ok(loaded)
     }
 
@@ -222,7 +223,8 @@ impl Loader {
         let names = self.settings.iter().map(|setting| setting.key);
         let names: Vec<&str> = names.chain(SECTIONS.iter().map(|section| section.name)).collect();
         let nearest = nearest(key, &names).map(String::from);
-        self.problems.push(Problem::UnknownKey { at, key: key.into(), nearest });
+        let fault = Fault::UnknownKey { key: key.into(), nearest };
+        self.problems.push(Problem { at, fault });
     }
 
     /// Reads a list of tables, which replaces the one of an earlier source: they are not mixed.
@@ -270,7 +272,8 @@ impl Loader {
             let Some(setting) = list.of.iter().find(|setting| setting.key == name.get_ref()) else {
                 let names: Vec<&str> = list.of.iter().map(|setting| setting.key).collect();
                 let nearest = nearest(name.get_ref(), &names).map(|name| join(prefix, name));
-                self.problems.push(Problem::UnknownKey { at: here, key, nearest });
+                let fault = Fault::UnknownKey { key, nearest };
+                self.problems.push(Problem { at: here, fault });
                 continue;
             };
             if plain(value).is_some_and(|value| setting.read(&mut item, &value)) {
@@ -281,8 +284,8 @@ impl Loader {
         }
         for (required, meaning) in list.required {
             if !table.contains_key(*required) {
-                let (at, key) = (at.clone(), join(prefix, required));
-                self.problems.push(Problem::MissingKey { at, key, meaning });
+                let fault = Fault::MissingKey { key: join(prefix, required), meaning };
+                self.problems.push(Problem { at: at.clone(), fault });
             }
         }
         item
@@ -310,7 +313,27 @@ impl Loaded {
         reason: impl Into<String>,
     ) -> Problem {
         let (value, reason) = (value.into().to_string(), reason.into());
-        Problem::Conflict { at: self.origin(key), key: key.into(), value, reason }
+        Problem { at: self.origin(key), fault: Fault::Conflict { key: key.into(), value, reason } }
+    }
+
+    /// Makes a problem of an entry of a list of tables; `field` is one that each entry has, and `reason`
+    /// names the entry.
+    pub fn bad_entry(
+        &self,
+        list: &str,
+        index: usize,
+        field: &str,
+        reason: impl Into<String>,
+    ) -> Problem {
+        let key = format!("{list}[{index}]");
+        let at = self.origin(&join(&key, field));
+        Problem { at, fault: Fault::Entry { key, reason: reason.into() } }
+    }
+
+    /// Makes a warning of the value of a key, or of an entry of a list of tables (`channels[0].match`).
+    pub fn doubt(&self, key: impl Into<String>, text: impl Into<String>) -> Warning {
+        let key = key.into();
+        Warning { at: self.origin(&key), key: Some(key), text: text.into() }
     }
 }
 
@@ -341,7 +364,7 @@ fn bad_value(
         value.truncate(end);
         value.push('…');
     }
-    Problem::BadValue { at, key: key.into(), value, allowed }
+    Problem { at, fault: Fault::BadValue { key: key.into(), value, allowed } }
 }
 
 /// Detaches a value from its source; `None` for integers of more than 64 bits.

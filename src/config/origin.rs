@@ -7,6 +7,8 @@ use std::{fmt, path::PathBuf};
 pub enum Origin {
     /// Nobody said anything.
     Default,
+    /// A file as a whole, as the operator named it.
+    Whole(PathBuf),
     /// A line of a file, counted from 1.
     File {
         /// As the operator named it.
@@ -24,6 +26,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Whole(path) => write!(f, "{}", path.display()),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(name) => f.write_str(name),

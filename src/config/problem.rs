@@ -1,34 +1,40 @@
 //! What can be wrong with a configuration. All of it is the operator's to mend, so each message
 //! names the place, the key and what would be right.
 
-use super::Origin;
+use std::fmt;
 
-/// One mistake; its text is one line.
+use super::{Origin, mask::harmless};
+
+/// One mistake; its text is one line, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// The file is no TOML.
-    #[error("{at}: {message}")]
-    Syntax {
-        /// The first line that cannot be read.
-        at: Origin,
-        /// The parser's explanation.
-        message: String,
-    },
+#[error("{at}: {fault}")]
+pub struct Problem {
+    /// Where it stands.
+    pub at: Origin,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// What is wrong at a place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// The file is no TOML, in the parser's words.
+    #[error("{0}")]
+    Syntax(String),
     /// No such key.
-    #[error("{at}: unknown key {key}{}", did_you_mean(.nearest.as_deref()))]
+    #[error("unknown key {key}{}", did_you_mean(.nearest.as_deref()))]
     UnknownKey {
-        /// Where it stands.
-        at: Origin,
         /// Its dotted name.
         key: String,
         /// A key with a similar name.
         nearest: Option<String>,
     },
     /// A value of the wrong type or out of bounds.
-    #[error("{at}: {key} = {value}: expected {allowed}")]
+    #[error("{key} = {}: expected {allowed}", harmless(.key, .value))]
     BadValue {
-        /// Where it stands.
-        at: Origin,
         /// The key's dotted name.
         key: String,
         /// The value as it was written.
@@ -37,10 +43,8 @@ pub enum Problem {
         allowed: String,
     },
     /// A value that does not go together with another one.
-    #[error("{at}: {key} = {value}: {reason}")]
+    #[error("{key} = {}: {reason}", harmless(.key, .value))]
     Conflict {
-        /// Where it stands.
-        at: Origin,
         /// The key's dotted name.
         key: String,
         /// The value, as TOML.
@@ -49,15 +53,57 @@ pub enum Problem {
         reason: String,
     },
     /// An entry of a list of tables without the key that every entry has to have.
-    #[error("{at}: {key} is missing; it says {meaning}")]
+    #[error("{key} is missing; it says {meaning}")]
     MissingKey {
-        /// Where the entry stands.
-        at: Origin,
         /// The key's dotted name.
         key: String,
         /// What it is for.
         meaning: &'static str,
     },
+    /// An entry of a list of tables that cannot be used as a whole.
+    #[error("{reason}")]
+    Entry {
+        /// The list and the place in it, as in `auth.keys[0]`.
+        key: String,
+        /// Why, naming the entry, and what to do.
+        reason: String,
+    },
+}
+
+/// What works but is probably not meant. Its text is one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Where the value stands.
+    pub at: Origin,
+    /// The key's dotted name; `None`: what is warned of is no key.
+    pub key: Option<String>,
+    /// What is odd, naming the key, and what comes of it.
+    pub text: String,
+}
+
+impl Fault {
+    /// The dotted name of the key that it is about.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Unreadable(_) | Self::Syntax(_) => None,
+            Self::UnknownKey { key, .. }
+            | Self::BadValue { key, .. }
+            | Self::Conflict { key, .. }
+            | Self::MissingKey { key, .. }
+            | Self::Entry { key, .. } => Some(key),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    /// A default stands nowhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.at != Origin::Default {
+            write!(f, "{}: ", self.at)?;
+        }
+        f.write_str(&self.text)
+    }
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::{
     Config,
+    mask::masked,
     settings::{
         KEYS, RULES, SECTIONS, SERVICES, Section, Setting, key_settings, rule_settings,
         service_settings, settings,
@@ -23,7 +24,7 @@ pub struct Assignment {
     pub is_default: bool,
 }
 
-/// A key and its value, for those who look at a running broker.
+/// A key and its value, for those who look at a broker; without secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     /// Dotted, as in `session.queue.max_bytes`.
@@ -37,7 +38,8 @@ pub struct Shown {
 }
 
 impl Config {
-    /// Lists every key with its value and meaning, in the order of the documentation.
+    /// Lists every key with its value and meaning, in the order of the documentation; secrets are
+    /// masked.
     #[must_use]
     pub fn entries(&self) -> Vec<Shown> {
         let default = Self::default();
@@ -49,7 +51,7 @@ impl Config {
         });
         let list = |key, value: Value| {
             let is_default = value.as_array().is_some_and(Vec::is_empty);
-            Shown { key, value: Some(value), is_default, doc: "" }
+            Shown { key, value: Some(masked(value)), is_default, doc: "" }
         };
         let lists = [
             list(KEYS, values(&self.auth.keys, &key_settings())),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod commands;
+mod configuration;
 mod operations;
 mod process;
 
@@ -67,13 +68,13 @@ fn a_file_that_cannot_be_read_is_a_configuration_error() {
     let folder = Folder::new("unreadable");
     folder.run(&["-c", "missing.toml"]).assert_refused(
         3,
-        "bayeuxd: cannot read missing.toml: there is no such file; `bayeuxd config init` prints one \
+        "bayeuxd: missing.toml: cannot be read: there is no such file; `bayeuxd config init` prints one \
          to start with\n",
     );
     fs::write(folder.0.join("latin1.toml"), b"# caf\xe9\n").unwrap();
     folder
         .run(&["-c", "latin1.toml"])
-        .assert_refused(3, "bayeuxd: cannot read latin1.toml: the file is no UTF-8 text\n");
+        .assert_refused(3, "bayeuxd: latin1.toml: cannot be read: the file is no UTF-8 text\n");
 }
 
 #[test]
