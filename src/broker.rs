@@ -20,6 +20,7 @@ mod census;
 mod deliver;
 mod deliveries;
 mod direct;
+mod dismissed;
 mod expiry;
 mod holds;
 mod id_hash;
@@ -71,6 +72,7 @@ pub use self::{
     topic::{Delivered, Seq},
 };
 use self::{
+    dismissed::Dismissed,
     expiry::{Clock, Wheel},
     holds::Holds,
     id_hash::IdHash,
@@ -109,6 +111,7 @@ pub struct Broker {
     settings: Settings,
     meter: Arc<Meter>,
     clock: Clock,
+    dismissed: Dismissed,
     wheel: Mutex<Wheel>,
     lazy: LazyTimes,
     counters: Arc<Counters>,
@@ -139,6 +142,7 @@ impl Broker {
             settings: Settings::new(config),
             meter: Arc::default(),
             clock: Clock::new(now),
+            dismissed: Dismissed::default(),
             wheel: Mutex::new(Wheel::new()),
             counters: Arc::default(),
             lazy: LazyTimes::default(),
@@ -258,7 +262,7 @@ impl Broker {
     }
 
     /// Ends a session because an operator wants it. With `reconnect` its client is told nothing but that
-    /// the session is gone, and begins anew; else it is told to stay away (protocol.md 80).
+    /// the session is gone, and begins anew; else it is told to stay away (protocol.md 80), if it holds no connect with its next one.
     ///
     /// Returns false if it had ended already.
     pub fn kick(&self, session: &Session, reconnect: bool) -> bool {
@@ -270,6 +274,10 @@ impl Broker {
     /// `told` is what the session's carrier hears.
     fn end_as(&self, session: &Session, cause: Cause, told: Cause) -> bool {
         let Some(subscriptions) = session.end() else { return false };
+        if told == Cause::Kicked {
+            // First, or a connect in between would hear of neither.
+            self.dismissed.remember(session.id(), self.clock.latest(), self.settings.max_interval);
+        }
         self.sessions.remove(&session.id());
         self.roster.remove(session);
         session.uncount();

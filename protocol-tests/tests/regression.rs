@@ -280,3 +280,25 @@ async fn who_sends_too_large_a_body_gets_to_read_why() {
         assert_eq!(response.map(|response| response.status), Some(413), "{sends_length}");
     }
 }
+
+/// A client that an operator sent away while it held no connect heard that its session was unknown, and
+/// began anew. Found as a test that failed now and then: the client was between two polls.
+#[tokio::test]
+async fn who_is_sent_away_between_two_connects_stays_away() {
+    let broker = Broker::start().await;
+    let mut polling = Polling::connected(broker.address).await;
+    let mut socket = Socket::connected(broker.address).await;
+    for client_id in [&polling.client_id, &socket.client_id] {
+        broker.kick(client_id);
+    }
+    let told = json!({"id": "9", "channel": "/meta/connect", "successful": false,
+        "error": "402::session_unknown", "advice": {"reconnect": "none"}});
+    assert_eq!(polling.one(connect("9")).await, told);
+    assert_eq!(socket.one(connect("9")).await, told);
+    let other = json!({"id": "10", "channel": "/meta/subscribe", "clientId": polling.client_id,
+        "subscription": "/a"});
+    assert_eq!(polling.one(other).await["error"], "402::session_unknown");
+    // Whoever handshakes all the same is not kept out.
+    socket.renew().await;
+    assert_eq!(socket.one(connect_now("11")).await["successful"], true);
+}

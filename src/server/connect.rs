@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use super::{app::App, clock, cookie::Presented, report, timesync::Timesync};
 use crate::{
     bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
-    broker::{Batch, Carrier, Cause, Generation, Session},
+    broker::{Batch, Carrier, Cause, Generation, Session, SessionId},
     metrics::Reply as Kind,
 };
 
@@ -270,9 +270,15 @@ pub(super) fn streamed_advice(app: &App) -> Advice {
     Advice { timeout: Some(Duration::ZERO), ..regular_advice(app, pause) }
 }
 
-/// Answers a stream's request for a session that the broker does not know (protocol.md 37).
-pub(super) fn write_unknown_reply(out: &mut Vec<u8>) {
-    let (channel, advice) = (Some("/meta/connect"), Some(START_ANEW));
+/// What a client hears that connects to a session which the broker does not know (protocol.md 37): to
+/// handshake again, unless an operator wants it to stay away (80).
+pub(super) fn unknown_advice(app: &App, id: Option<SessionId>) -> Advice {
+    if id.is_some_and(|id| app.broker.is_dismissed(id)) { STOP } else { START_ANEW }
+}
+
+/// Answers a stream's request for a session that the broker does not know.
+pub(super) fn write_unknown_reply(advice: Advice, out: &mut Vec<u8>) {
+    let (channel, advice) = (Some("/meta/connect"), Some(advice));
     Reply { channel, error: Some(Refusal::SessionUnknown), advice, ..Reply::default() }.write(out);
 }
 

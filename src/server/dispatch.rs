@@ -15,7 +15,7 @@ pub(super) use self::publish::{Taken, carry, carry_told, publish, stamped};
 use super::{
     app::App,
     clock,
-    connect::{Connect, ConnectRequest, Release, START_ANEW, streamed_advice},
+    connect::{Connect, ConnectRequest, Release, START_ANEW, streamed_advice, unknown_advice},
     cookie::Presented,
     credentials::WRONG_KEY_DELAY,
     handshake::{handshake, monitor_rights},
@@ -185,11 +185,10 @@ impl Turn<'_, '_> {
                 }
             };
         }
-        let own = |session: &Arc<Session>| {
-            self.message.client_id.as_text().and_then(SessionId::parse) == Some(session.id())
-        };
+        let named = self.message.client_id.as_text().and_then(SessionId::parse);
+        let own = |session: &Arc<Session>| named == Some(session.id());
         let Some(current) = session.clone().filter(own) else {
-            let advice = (self.command() == CONNECT).then_some(START_ANEW);
+            let advice = (self.command() == CONNECT).then(|| unknown_advice(self.app, named));
             return self.refuse(Refusal::SessionUnknown, advice);
         };
         match self.command() {

@@ -33,14 +33,17 @@ use super::{
     app::App,
     body::{Body, Rope},
     clock,
-    connect::{Connect, Release, write_unknown_reply},
+    connect::{Connect, Release, unknown_advice, write_unknown_reply},
     drain::retry_after,
     forwarded::Client,
     origin::{self, RequestKind, Verdict},
     polling::hold_slot,
     route::text,
 };
-use crate::broker::{HoldSlot, Ready, Session, SessionId, Take};
+use crate::{
+    bayeux::Advice,
+    broker::{HoldSlot, Ready, Session, SessionId, Take},
+};
 
 mod form;
 
@@ -90,7 +93,7 @@ fn open(
     let session = app.broker.session(client_id).filter(|known| app.admits(known, &cookies, true));
     // As any connect of a session whose client was sent to a handshake (protocol.md SF11).
     let Some(session) = session.filter(|session| !session.is_leaving()) else {
-        return unknown(&form);
+        return unknown(&form, unknown_advice(app, SessionId::parse(client_id)));
     };
     if session.acknowledges() {
         let problem =
@@ -113,9 +116,9 @@ fn open(
 
 /// The answer to an unknown clientId. `EventSource` comes again for ever unless the status is an
 /// error; an iframe sees no status, so its parent is called.
-fn unknown(form: &Form) -> Response<Body> {
+fn unknown(form: &Form, advice: Advice) -> Response<Body> {
     let mut reply = Vec::new();
-    write_unknown_reply(&mut reply);
+    write_unknown_reply(advice, &mut reply);
     if matches!(form, Form::Iframe { .. }) {
         let page = [form.opening(), form.last(&reply, None)].concat();
         return response_in(form, Body::text(page));
