@@ -11,6 +11,7 @@ mod cells;
 mod label;
 mod page;
 mod panics;
+mod spread;
 
 pub use self::{
     cells::{Counts, Histogram, Histograms},
@@ -20,6 +21,7 @@ pub use self::{
     },
     page::{Page, UNITS_PER_SECOND},
     panics::count_panics,
+    spread::Spread,
 };
 use crate::events::Via;
 

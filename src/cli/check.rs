@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bayeuxd::config::{Config, Loaded, Machine, Origin, Problem, ShownValue, Warning};
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Failure, complain, load, print, remote::harmless};
@@ -31,7 +32,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let loaded = match load::examine(options.file.as_deref(), &[]) {
         Ok(loaded) => loaded,
         Err(problems) if options.json => {
-            let problems: Vec<Value> = problems.iter().map(problem).collect();
+            let problems: Vec<Told> = problems.iter().map(Told::from).collect();
             let told = json!({ "ok": false, "items": [], "warnings": [], "problems": problems });
             print(format_args!("{}\n", harmless(&told)));
             return Err(Failure::Configuration(Vec::new()));
@@ -44,7 +45,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     warnings.extend(descriptors(&loaded, &effective, &machine));
     if options.json {
         let items = items(&loaded, &effective);
-        let warnings: Vec<Value> = warnings.iter().map(warning).collect();
+        let warnings: Vec<Told> = warnings.iter().map(Told::from).collect();
         let told = json!({ "ok": true, "items": items, "warnings": warnings, "problems": [] });
         print(format_args!("{}\n", harmless(&told)));
     } else {
@@ -55,51 +56,73 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Every key, as `GET /admin/v1/config` of a broker with this configuration would list them.
-fn items(loaded: &Loaded, effective: &Config) -> Vec<Value> {
+fn items(loaded: &Loaded, effective: &Config) -> Vec<Item> {
     let entries = loaded.config.entries().into_iter().zip(effective.entries());
-    let item = |(written, entry): (ShownValue, ShownValue)| {
-        let mut item = json!({
-            "key": entry.key,
-            "default": written.is_default,
-            "origin": loaded.origin(entry.key).to_string(),
-            "doc": entry.doc,
-        });
-        if let Some(value) = entry.value.as_ref().and_then(|value| serde_json::to_value(value).ok())
-        {
-            item["value"] = value;
-        }
-        if written.value != entry.value {
-            item["auto"] = true.into();
-        }
-        item
+    let item = |(written, entry): (ShownValue, ShownValue)| Item {
+        key: entry.key,
+        auto: written.value != entry.value,
+        value: entry.value.and_then(|value| serde_json::to_value(value).ok()),
+        default: written.is_default,
+        origin: loaded.origin(entry.key).to_string(),
+        doc: entry.doc,
     };
     entries.map(item).collect()
 }
 
-fn problem(problem: &Problem) -> Value {
-    told(&problem.at, problem.fault.key(), &problem.fault.to_string())
-}
-
-fn warning(warning: &Warning) -> Value {
-    told(&warning.at, warning.key.as_deref(), &warning.text)
+/// A key of the configuration.
+#[derive(Serialize)]
+struct Item {
+    key: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+    default: bool,
+    origin: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    auto: bool,
+    doc: &'static str,
 }
 
 /// A sentence about a place of the configuration; a default has none.
-fn told(at: &Origin, key: Option<&str>, text: &str) -> Value {
-    let mut told = json!({ "text": text });
-    if let Some(key) = key {
-        told["key"] = key.into();
+#[derive(Serialize)]
+struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    text: String,
+}
+
+impl Told {
+    fn new(at: &Origin, key: Option<&str>, text: String) -> Self {
+        let (file, line) = match at {
+            Origin::File { path, line } => (Some(path), Some(*line)),
+            Origin::Whole(path) => (Some(path), None),
+            Origin::Default | Origin::Environment(_) | Origin::Flag(_) => (None, None),
+        };
+        Self {
+            origin: (*at != Origin::Default).then(|| at.to_string()),
+            file: file.map(|path| path.display().to_string()),
+            line,
+            key: key.map(str::to_owned),
+            text,
+        }
     }
-    if *at != Origin::Default {
-        told["origin"] = at.to_string().into();
+}
+
+impl From<&Problem> for Told {
+    fn from(Problem { at, fault }: &Problem) -> Self {
+        Self::new(at, fault.key(), fault.to_string())
     }
-    if let Origin::Whole(path) | Origin::File { path, .. } = at {
-        told["file"] = path.display().to_string().into();
+}
+
+impl From<&Warning> for Told {
+    fn from(Warning { at, key, text }: &Warning) -> Self {
+        Self::new(at, key.as_deref(), text.clone())
     }
-    if let Origin::File { line, .. } = at {
-        told["line"] = (*line).into();
-    }
-    told
 }
 
 /// Lists `key = value  # origin`, which is again a configuration file.

@@ -110,6 +110,12 @@ impl Histogram {
         self.bounds.iter().copied().zip(sums)
     }
 
+    /// Each bound with the number of values between it and the one before; the last is [`u64::MAX`].
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        let bounds = self.bounds.iter().copied().chain([u64::MAX]);
+        bounds.zip(self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)))
+    }
+
     /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {

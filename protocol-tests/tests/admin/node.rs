@@ -101,6 +101,25 @@ async fn stats_tell_totals_and_limits() {
 }
 
 #[tokio::test]
+async fn stats_tell_how_long_deliveries_take() {
+    let broker = broker().await;
+    let _subscriber = Socket::subscribed(broker.address, "/a").await;
+    let mut publisher = Polling::handshake(broker.address).await;
+    let first = read(broker.admin, "/stats").await;
+    assert_eq!(first.get("delivery_p50_ms"), None, "nobody has asked before");
+    // One in eight is timed.
+    for n in 0..8 {
+        publisher.publish("/a", n).await;
+    }
+    // The time over which the pace is taken at least.
+    sleep(Duration::from_secs(1)).await;
+    let stats = read(broker.admin, "/stats").await;
+    let of = |name: &str| stats[name].as_f64().unwrap();
+    let (half, most) = (of("delivery_p50_ms"), of("delivery_p99_ms"));
+    assert!(0.0 < half && half <= most && most <= 10_000.0, "{stats}");
+}
+
+#[tokio::test]
 async fn the_configuration_is_told_without_secrets() {
     const SECRETS: [&str; 3] = ["canary-of-a-header", "canary-of-a-query", ADMIN_KEY];
     let broker = broker_with(|config| {

@@ -6,21 +6,23 @@ use serde_json::Value;
 
 use super::{
     answer::{self, List},
-    state::{Counts, Rates},
+    state::{Counts, Pace, Seen},
 };
 use crate::{
     bayeux::Rfc3339,
     broker::Cause,
     config::{Config, ShownValue},
+    metrics::Spread,
     server::{app::App, body::Body, clock},
 };
 
 /// Answers `GET stats`.
 pub(super) fn stats(app: &App) -> Response<Body> {
     let (counters, now) = (app.broker.counters(), clock::now());
-    let counts =
-        Counts { published: counters.published.value(), delivered: counters.delivered.value() };
-    let rates = app.admin.rates(counts, now);
+    let delivered = &counters.delivered;
+    let counts = Counts { published: counters.published.value(), delivered: delivered.value() };
+    let seen = Seen { counts, latencies: Spread::of(delivered.latencies()) };
+    let pace = app.admin.pace(seen, now);
     let stats = app.broker.stats();
     answer::json(
         StatusCode::OK,
@@ -36,7 +38,7 @@ pub(super) fn stats(app: &App) -> Response<Body> {
             queue_bytes: stats.queue_bytes,
             queue_bytes_limit: app.config.limits.queued_bytes,
             sessions_limit: app.config.limits.sessions,
-            rates: rates.into(),
+            pace: pace.into(),
             totals: Totals::new(app),
         },
     )
@@ -57,23 +59,30 @@ struct Node {
     queue_bytes_limit: Option<usize>,
     sessions_limit: usize,
     #[serde(flatten)]
-    rates: ShownRates,
+    pace: ShownPace,
     totals: Totals,
 }
 
 #[derive(Serialize)]
-struct ShownRates {
+struct ShownPace {
     #[serde(skip_serializing_if = "Option::is_none")]
     in_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     out_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_p50_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_p99_ms: Option<f64>,
 }
 
-impl From<Option<Rates>> for ShownRates {
-    fn from(rates: Option<Rates>) -> Self {
+impl From<Option<Pace>> for ShownPace {
+    fn from(pace: Option<Pace>) -> Self {
+        let latency = pace.and_then(|pace| pace.latency);
         Self {
-            in_per_s: rates.map(|rates| rates.published),
-            out_per_s: rates.map(|rates| rates.delivered),
+            in_per_s: pace.map(|pace| pace.rates.published),
+            out_per_s: pace.map(|pace| pace.rates.delivered),
+            delivery_p50_ms: latency.map(|(p50, _)| p50),
+            delivery_p99_ms: latency.map(|(_, p99)| p99),
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::problem::Problem;
 use crate::{
     config::{ApiKey, Config},
+    metrics::Spread,
     server::app::App,
 };
 
@@ -24,7 +25,7 @@ pub(in crate::server) struct State {
     pub(super) started: Instant,
     /// Held while somebody looks at all sessions or channels: one at a time, whatever operators do.
     looking: Arc<Semaphore>,
-    rates: Mutex<Option<LastLook>>,
+    last: Mutex<Option<LastLook>>,
     /// The keys in force, which a reload replaces.
     pub(super) keys: RwLock<Vec<ApiKey>>,
     /// Configuration keys whose value the broker chose.
@@ -40,8 +41,24 @@ pub(in crate::server) struct State {
 /// What the counters said when somebody last asked.
 struct LastLook {
     at: Instant,
-    counts: Counts,
-    rates: Option<Rates>,
+    seen: Seen,
+    pace: Option<Pace>,
+}
+
+/// What is counted since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) counts: Counts,
+    /// Microseconds that deliveries took.
+    pub(super) latencies: Spread,
+}
+
+/// How it goes at the time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pace {
+    pub(super) rates: Rates,
+    /// Milliseconds of the middle delivery and of the slowest but one in a hundred; `None`: none was timed.
+    pub(super) latency: Option<(f64, f64)>,
 }
 
 /// Messages published and delivered.
@@ -84,7 +101,7 @@ impl State {
         Self {
             started: now,
             looking: Arc::new(Semaphore::new(1)),
-            rates: Mutex::new(None),
+            last: Mutex::new(None),
             keys: RwLock::new(config.auth.keys.clone()),
             auto: OnceLock::new(),
             origins: OnceLock::new(),
@@ -133,22 +150,34 @@ impl State {
         answer.await.map_err(|_| nobody())?.map_err(Problem::ReloadRefused)
     }
 
-    /// Rates since the last question at least [`RATE_TIME`] ago; of a shorter time the ones before.
-    pub(super) fn rates(&self, counts: Counts, now: Instant) -> Option<Rates> {
-        let mut last = self.rates.lock();
-        let rates = match &*last {
+    /// The pace since the last question at least [`RATE_TIME`] ago; of a shorter time the one before.
+    pub(super) fn pace(&self, seen: Seen, now: Instant) -> Option<Pace> {
+        let mut last = self.last.lock();
+        let pace = match &*last {
             Some(known) => {
                 let elapsed = now.saturating_duration_since(known.at);
                 if elapsed < RATE_TIME {
-                    return known.rates;
+                    return known.pace;
                 }
                 // Over a longer time it would be no word about now.
-                (elapsed < RATE_TIME_MAX).then(|| known.counts.rates(counts, elapsed))
+                (elapsed < RATE_TIME_MAX).then(|| known.seen.pace(&seen, elapsed))
             }
             None => None,
         };
-        *last = Some(LastLook { at: now, counts, rates });
-        rates
+        *last = Some(LastLook { at: now, seen, pace });
+        pace
+    }
+}
+
+impl Seen {
+    /// The pace until `later`.
+    fn pace(&self, later: &Self, elapsed: Duration) -> Pace {
+        let taken = later.latencies.since(&self.latencies);
+        let millis = |part| taken.quantile(part).map(|micros| micros.round() / 1_000.0);
+        Pace {
+            rates: self.counts.rates(later.counts, elapsed),
+            latency: millis(0.5).zip(millis(0.99)),
+        }
     }
 }
 
@@ -191,24 +220,31 @@ const RATE_TIME_MAX: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::clock;
+    use crate::{
+        metrics::{Histogram, LATENCIES},
+        server::clock,
+    };
 
     #[test]
-    fn rates_are_those_since_the_last_question_a_second_ago() {
-        let config = Config::default();
+    fn the_pace_is_that_since_the_last_question_a_second_ago() {
         let start = clock::now();
-        let state = State::new(&config, start);
-        let counts = |published| Counts { published, delivered: published * 2 };
+        let state = State::new(&Config::default(), start);
+        let histogram = Histogram::new(LATENCIES);
+        let seen = |published| Seen {
+            counts: Counts { published, delivered: published * 2 },
+            latencies: Spread::of([&histogram].into_iter()),
+        };
         let at = |millis| start + Duration::from_millis(millis);
-        assert_eq!(state.rates(counts(0), at(0)), None);
-        assert_eq!(state.rates(counts(10), at(900)), None);
-        let rates = state.rates(counts(30), at(2_000)).unwrap();
-        assert_eq!((rates.published, rates.delivered), (15.0, 30.0));
-        assert_eq!(
-            state.rates(counts(99), at(2_500)),
-            Some(rates),
-            "nobody else's look shortens it"
-        );
-        assert_eq!(state.rates(counts(99), at(70_000)), None, "too long ago");
+        histogram.record(9_000_000);
+        assert_eq!(state.pace(seen(0), at(0)), None);
+        assert_eq!(state.pace(seen(10), at(900)), None);
+        histogram.record_many(800, 3);
+        let pace = state.pace(seen(30), at(2_000)).unwrap();
+        assert_eq!((pace.rates.published, pace.rates.delivered), (15.0, 30.0));
+        assert_eq!(pace.latency, Some((0.75, 0.995)), "of three between 0.5 and 1 ms");
+        assert_eq!(state.pace(seen(99), at(2_500)), Some(pace), "nobody else's look shortens it");
+        let quiet = state.pace(seen(99), at(4_000)).unwrap();
+        assert_eq!(quiet.latency, None, "nothing was delivered");
+        assert_eq!(state.pace(seen(99), at(70_000)), None, "too long ago");
     }
 }

@@ -37,7 +37,7 @@ const TELL = {
   lost: (e) => [`${count(e.n)} events did not get here, this page or its network was too slow`],
 };
 const CONNECTS = { first: "first connect", resume: "came back", switch: "on another transport", timeout: "time was up", poll: "poll" };
-const CAUSES = { client: "its client said so", expired: "no connect in time", kicked: "by an operator", slow: "its queue was full", limit: "all queues were full", drain: "the broker stopped", error: "an error", moved: "goes on as a new session", idle: "no activity" };
+const CAUSES = { client: "its client said so", expired: "no connect in time", kicked: "by an operator", slow: "its queue was full", limit: "all queues were full", drain: "the broker stopped", moved: "goes on as a new session", idle: "no activity" };
 
 /** What an event says, in words. */
 export function tell(event) {

@@ -80,10 +80,15 @@ class Node extends EventTarget {
         look[name] = Math.max(0, look.totals[name] - last.totals[name]) / seconds;
       }
       const before = this.looks.slice(-LATENCY_STEPS).find(({ totals }) => totals);
-      look.p50 = quantile(look.histogram, before.histogram, 0.5);
-      look.p99 = quantile(look.histogram, before.histogram, 0.99);
+      look.p50 = quantile(look.histogram, before.histogram, 0.5) ?? this.#late(stats.delivery_p50_ms);
+      look.p99 = quantile(look.histogram, before.histogram, 0.99) ?? this.#late(stats.delivery_p99_ms);
     }
     this.looks.push(look);
+  }
+
+  /** Without metrics the latency since the last look has to do, in seconds. */
+  #late(millis) {
+    return this.metricsFailure && millis !== undefined ? millis / 1000 : null;
   }
 }
 

@@ -18,7 +18,7 @@ const TONES = { websocket: 1, "long-polling": 2, "callback-polling": 3, eventsou
 
 /** What went wrong, as metrics with a label, and the words for it. */
 const TROUBLES = [
-  ["bayeuxd_sessions_closed_total", "cause", "sessions ended", { expired: "no connect in time", slow: "queue over its bound", limit: "all queues near their ceiling", error: "an error", kicked: "by an operator" }],
+  ["bayeuxd_sessions_closed_total", "cause", "sessions ended", { expired: "no connect in time", idle: "no activity in time", slow: "queue over its bound", limit: "all queues near their ceiling", kicked: "by an operator" }],
   ["bayeuxd_unknown_session_total", "on", "messages of unknown sessions", {}],
   ["bayeuxd_denied_total", "op", "denied", {}],
   ["bayeuxd_limit_hits_total", "limit", "limit hit", {}],
@@ -67,7 +67,7 @@ export function open(place, { signal }) {
 function problems() {
   if (node.failure) return [failure(node.failure)];
   if (!node.metricsFailure) return [];
-  return [failure({ title: "No latency and no causes. ", message: `/metrics is not open to this page: ${node.metricsFailure.message}` })];
+  return [failure({ title: "No transports and no causes. ", message: `/metrics is not open to this page: ${node.metricsFailure.message}` })];
 }
 
 function sessionsByTransport() {
@@ -115,7 +115,7 @@ function actions() {
   return panel("Actions",
     el("div", { class: "actions" },
       el("p", {}, button("Read the configuration again", reload), " ",
-        el("span", { class: "quiet" }, "Keys, origins and log level change without a disconnect.")),
+        el("span", { class: "quiet" }, "API keys change at once, without a disconnect; what else differs is named and needs a restart.")),
       el("p", {}, button("Drain and stop…", drain, { class: "danger" }), " ",
         el("span", { class: "quiet" }, "Clients are told to come back elsewhere, then the process ends."))));
 }
