@@ -67,6 +67,27 @@ impl Link {
         }
     }
 
+    /// As [`Link::send_now`], with a text behind the deliveries.
+    pub(super) fn send_now_with(
+        &self,
+        frames: &[Frame],
+        written: &mut usize,
+        payload: &[u8],
+    ) -> io::Result<(usize, Option<Vec<u8>>)> {
+        match self {
+            Self::WebSocket(socket) => socket.send_now_with(frames, written, payload),
+            Self::Lines(_) => Ok((0, None)),
+        }
+    }
+
+    /// What [`Link::send_now_with`] has left of a text; only a WebSocket leaves any.
+    pub(super) async fn send_rest(&mut self, rest: &[u8]) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_rest(rest).await,
+            Self::Lines(_) => Ok(()),
+        }
+    }
+
     pub(super) async fn send_text(&mut self, payload: &[u8]) -> Result<(), SendError> {
         match self {
             Self::WebSocket(socket) => socket.send_text(payload).await,

@@ -192,7 +192,8 @@ async fn who_monitors_under_a_key_that_is_taken_back_is_sent_to_a_handshake_and_
     let broker = broker().await;
     let other = monitor_key("kept", "the-secret-that-stays");
     broker.replace_keys(&[monitor_key("monitor", KEY), other.clone()]);
-    let mut watching = monitor(&broker, "/meta/monitor/handshake").await;
+    // What it watches does not happen here, so that the next message is the one that matters.
+    let mut watching = monitor(&broker, "/meta/monitor/lost").await;
     let mut idle = socket_with(&broker, KEY).await;
     let mut kept = socket_with(&broker, "the-secret-that-stays").await;
     kept.subscribe("/meta/monitor/handshake").await;

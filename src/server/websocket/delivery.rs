@@ -99,20 +99,32 @@ impl Connection {
     }
 
     /// Answers the pending connect, if there is one.
+    ///
+    /// Messages and their number go out together: a client that got the messages and not the number
+    /// would get them again.
     pub(super) async fn answer_connect(&mut self, release: Release) -> Result<(), End> {
         let Some((mut connect, _)) = self.connect.take() else { return Ok(()) };
         let mut reply = Vec::new();
-        let taken = connect.write_reply(release, &mut reply);
-        self.deliver(taken).await?;
-        self.send_array(&reply).await
+        let Some(mut batch) = connect.write_reply(release, &mut reply) else {
+            return self.send_array(&reply).await;
+        };
+        let reply = array(&reply);
+        let (frames, written) = batch.progress();
+        let sent = self.socket.send_now_with(frames, written, &reply);
+        let is_written = *written == frames.len();
+        let (offset, rest) = sent.map_err(|error| self.lost(&error.into()))?;
+        if !is_written {
+            self.write(batch, offset).await?;
+        }
+        let sent = match rest {
+            Some(rest) => self.socket.send_rest(&rest).await,
+            None => self.socket.send_text(&reply).await,
+        };
+        sent.map_err(|error| self.lost(&error))
     }
 
     pub(super) async fn send_array(&mut self, objects: &[u8]) -> Result<(), End> {
-        let mut array = Vec::with_capacity(objects.len() + 2);
-        array.push(b'[');
-        array.extend_from_slice(objects);
-        array.push(b']');
-        let sent = self.socket.send_text(&array).await;
+        let sent = self.socket.send_text(&array(objects)).await;
         sent.map_err(|error| self.lost(&error))
     }
 
@@ -125,6 +137,14 @@ impl Connection {
             SendError::Closed(_) => End::Lost,
         }
     }
+}
+
+fn array(objects: &[u8]) -> Vec<u8> {
+    let mut array = Vec::with_capacity(objects.len() + 2);
+    array.push(b'[');
+    array.extend_from_slice(objects);
+    array.push(b']');
+    array
 }
 
 impl From<SendError> for End {

@@ -10,6 +10,7 @@
 //! Source: RFC 6455; performance.md 1 and 7 (a write per batch, not per message); reliability.md F4.
 
 use std::{
+    borrow::Cow,
     future::poll_fn,
     io::{self, IoSlice},
     mem::MaybeUninit,
@@ -31,7 +32,7 @@ use crate::{
     ws::{
         decode::{DecodeLimits, Decoder, Event, Violation},
         deflate::{Negotiated, compress_message},
-        encode::{self, Opcode},
+        encode::{self, Header, Opcode},
     },
 };
 
@@ -189,6 +190,50 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
         }
     }
 
+    /// As [`Socket::send_now`], with a text message behind the deliveries in the same system call: what
+    /// belongs together is not torn apart, neither by a connection that ends between two calls nor by a
+    /// network that holds the second small packet back. Also returns what is left of the message, if
+    /// some of it has gone out; [`Socket::send_rest`] sends that.
+    ///
+    /// # Errors
+    /// As [`Socket::send_now`].
+    pub fn send_now_with(
+        &self,
+        frames: &[Frame],
+        written: &mut usize,
+        payload: &[u8],
+    ) -> io::Result<(usize, Option<Vec<u8>>)> {
+        let (header, body) = self.message(Opcode::Text, payload);
+        let mut text = [&*header, &*body].concat();
+        let length = |frame| wire(frame, self.deflate_bytes_max).len();
+        let before: usize = frames.iter().map(length).sum();
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let Some(slices) = slices.get_mut(..=frames.len()) else { return Ok((0, None)) };
+        for (slice, frame) in slices.iter_mut().zip(frames) {
+            *slice = IoSlice::new(wire(frame, self.deflate_bytes_max));
+        }
+        if let Some(last) = slices.last_mut() {
+            *last = IoSlice::new(&text);
+        }
+        match self.stream.write_now(slices) {
+            Ok(accepted) if accepted > before => {
+                *written = frames.len();
+                text.drain(..accepted - before);
+                Ok((0, Some(text)))
+            }
+            Ok(accepted) => {
+                Ok((count(frames, self.deflate_bytes_max, 0, accepted, written)?, None))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends what [`Socket::send_now_with`] has left of its message.
+    pub async fn send_rest(&mut self, rest: &[u8]) -> Result<(), SendError> {
+        self.write_all([rest, &[]]).await
+    }
+
     /// Sends a text message, deflated where that was agreed and pays. `payload` is UTF-8.
     pub async fn send_text(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.send_message(Opcode::Text, payload).await
@@ -224,11 +269,17 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
     }
 
     async fn send_message(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        let (header, body) = self.message(opcode, payload);
+        self.write_all([&header, &body]).await
+    }
+
+    /// Header and body of a message, deflated where that was agreed and pays.
+    fn message<'a>(&self, opcode: Opcode, payload: &'a [u8]) -> (Header, Cow<'a, [u8]>) {
         let suits = self.deflate_bytes_max.is_some_and(|bytes_max| payload.len() <= bytes_max);
         let deflated = if suits { compress_message(payload) } else { None };
-        let body = deflated.as_deref().unwrap_or(payload);
-        let header = encode::header(opcode, deflated.is_some(), body.len());
-        self.write_all([&header, body]).await
+        let is_deflated = deflated.is_some();
+        let body = deflated.map_or(Cow::Borrowed(payload), Cow::Owned);
+        (encode::header(opcode, is_deflated, body.len()), body)
     }
 
     async fn write_all(&mut self, parts: [&[u8]; 2]) -> Result<(), SendError> {

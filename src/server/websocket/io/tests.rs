@@ -136,19 +136,64 @@ async fn partial_writes_lose_and_repeat_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_direct_write_takes_what_fits_and_the_rest_follows() {
+/// A socket with a small buffer, and its other end.
+async fn pair() -> (Socket<TcpStream>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     SockRef::from(&stream).set_send_buffer_size(8 << 10).unwrap();
-    let (mut peer, _) = listener.accept().await.unwrap();
+    let (peer, _) = listener.accept().await.unwrap();
     let options = SocketOptions {
         limits: DecodeLimits { message_bytes: 10, fragments: 1 },
         deflate: None,
         write_timeout: Duration::from_secs(5),
     };
-    let mut socket = Socket::new(stream, b"", &options);
-    let batch = frames(64, &format!("\"{}\"", "x".repeat(300 << 10)));
+    (Socket::new(stream, b"", &options), peer)
+}
+
+#[tokio::test]
+async fn deliveries_and_the_text_behind_them_go_out_in_one_call() {
+    let (socket, _peer) = pair().await;
+    for count in [0, 1, 63] {
+        let mut written = 0;
+        let sent = socket.send_now_with(&frames(count, "1"), &mut written, b"text").unwrap();
+        assert_eq!((written, sent), (count, (0, Some(Vec::new()))));
+    }
+    let mut written = 0;
+    let sent = socket.send_now_with(&frames(64, "1"), &mut written, b"text").unwrap();
+    assert_eq!((written, sent), (0, (0, None)), "too many for one call");
+}
+
+#[tokio::test]
+async fn of_deliveries_and_a_text_what_fits_goes_out_and_the_rest_follows() {
+    let large = "x".repeat(256 << 10);
+    let (small, text) = (frames(2, "1"), large.as_bytes());
+    for (batch, text) in [(&small, text), (&frames(4, &format!("\"{large}\"")), b"text")] {
+        let (mut socket, mut peer) = pair().await;
+        let mut written = 0;
+        let (offset, rest) = socket.send_now_with(batch, &mut written, text).unwrap();
+        assert_eq!(rest.is_some(), written == batch.len());
+        assert!(rest.as_ref().is_none_or(|rest| !rest.is_empty()), "256 KiB fit");
+        let rest = async {
+            socket.send_frames(batch, &mut written, offset).await.unwrap();
+            match rest {
+                Some(rest) => socket.send_rest(&rest).await.unwrap(),
+                None => socket.send_text(text).await.unwrap(),
+            }
+            drop(socket);
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(rest, peer.read_to_end(&mut received));
+        read.unwrap();
+        let header = encode::header(Opcode::Text, false, text.len());
+        let expected = [&wires(batch), &*header, text].concat();
+        assert!(received == expected, "{} bytes of {}", received.len(), expected.len());
+    }
+}
+
+#[tokio::test]
+async fn a_direct_write_takes_what_fits_and_the_rest_follows() {
+    let (mut socket, mut peer) = pair().await;
+    let batch = frames(64, &format!("\"{}\"", "x".repeat(30 << 10)));
     let mut written = 0;
     let offset = socket.send_now(&batch, &mut written).unwrap();
     assert!(written < 64 && offset < batch[0].bytes(), "{written} and {offset} bytes");
@@ -169,6 +214,7 @@ async fn a_direct_write_without_room_is_not_an_error() {
     let socket = socket(Trickle::new(usize::MAX), None);
     let mut written = 0;
     assert_eq!(socket.send_now(&frames(2, "1"), &mut written).unwrap(), 0);
+    assert_eq!(socket.send_now_with(&frames(2, "1"), &mut written, b"t").unwrap(), (0, None));
     assert_eq!(written, 0);
 }
 
