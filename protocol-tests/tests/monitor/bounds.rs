@@ -10,6 +10,7 @@ use protocol_tests::{
     monitor::{KEY, assert_envelope, broker_with, mark, monitor, polling_with},
 };
 use serde_json::{Value, json};
+use tokio::select;
 
 #[tokio::test]
 async fn a_monitor_that_stays_away_loses_the_oldest_and_hears_which() {
@@ -151,21 +152,24 @@ async fn a_poll_is_not_answered_for_events_more_often_than_four_times_a_second()
     let mut polling = polling_with(&broker, KEY).await;
     polling.subscribe("/meta/**").await;
     let address = broker.address;
-    let busy = tokio::spawn(async move {
+    let mut busy = tokio::spawn(async move {
         let mut client = Socket::connected(address).await;
         for number in 0..400 {
             client.subscribe(&format!("/s/{}", number % 100)).await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    let mut polls = 0;
+    let mut polls = 0_u128;
     let begun = tokio::time::Instant::now();
-    while !busy.is_finished() {
-        polling.send(json!([connect("c")])).await;
+    // The poll under way at the end is not waited for: with nothing left to tell it is held.
+    while select! {
+        _ = polling.send(json!([connect("c")])) => true,
+        ended = &mut busy => { ended.unwrap(); false }
+    } {
         polls += 1;
     }
     let most = begun.elapsed().as_millis() / 250 + 3;
-    assert!(u128::from(polls as u64) <= most, "{polls} polls, {most} allowed");
+    assert!((3..=most).contains(&polls), "{polls} polls, {most} allowed");
 }
 
 #[tokio::test]

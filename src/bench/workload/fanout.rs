@@ -92,7 +92,14 @@ impl<'a> Load<'a> {
         let mut last = (swarm.clock.now_ns(), swarm.ledger.totals.delivered);
         loop {
             let now_ns = swarm.clock.now_ns();
-            if now_ns >= until_ns || swarm.counts.failed > 0 {
+            if swarm.counts.failed > 0 {
+                return Ok(stage.reading(swarm));
+            }
+            if now_ns >= until_ns {
+                // Who was late at the end owes what was due before it.
+                if let Pace::PerSecond(per_second) = self.options.rate {
+                    self.publish_due(swarm, until_ns - 1, per_second);
+                }
                 return Ok(stage.reading(swarm));
             }
             let wait_ns = match self.options.rate {
