@@ -113,7 +113,7 @@ enum KeyCommand {
 /// Why a command did not do what it was asked for; the variants are the exit codes.
 #[derive(Debug)]
 enum Failure {
-    /// 1: address in use, drain timed out, and the like.
+    /// 1: address in use, refused message, and the like.
     Failed(String),
     /// 2: arguments that do not fit together.
     Usage(String),
@@ -123,6 +123,9 @@ enum Failure {
     Unreachable(String),
     /// 5: a server that wants another key.
     Denied(String),
+    /// 6: a drain that was cut short. A code of its own, so that a service manager which restarts after
+    /// failures can tell the end that an operator asked for (deploy/systemd/bayeuxd.service).
+    CutShort(String),
 }
 
 impl Display for Failure {
@@ -131,7 +134,8 @@ impl Display for Failure {
             Self::Failed(line)
             | Self::Usage(line)
             | Self::Unreachable(line)
-            | Self::Denied(line) => formatter.write_str(line),
+            | Self::Denied(line)
+            | Self::CutShort(line) => formatter.write_str(line),
             Self::Configuration(lines) => formatter.write_str(&lines.join("; ")),
         }
     }
@@ -139,7 +143,8 @@ impl Display for Failure {
 
 /// Runs the command that the arguments ask for.
 ///
-/// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration, 4 server unreachable, 5 denied.
+/// Exit codes: 0 success, 1 failure, 2 usage, 3 configuration, 4 server unreachable, 5 denied,
+/// 6 drain cut short.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // The soft limit that shells give, often 1024, is for programs that use select(2). A system that
@@ -205,6 +210,10 @@ fn report(failure: &Failure) -> ExitCode {
         Failure::Denied(line) => {
             complain(line);
             ExitCode::from(5)
+        }
+        Failure::CutShort(line) => {
+            complain(line);
+            ExitCode::from(6)
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn report(failure: &Failure) -> Vec<String> {
         Failure::Failed(line)
         | Failure::Usage(line)
         | Failure::Unreachable(line)
-        | Failure::Denied(line) => std::slice::from_ref(line),
+        | Failure::Denied(line)
+        | Failure::CutShort(line) => std::slice::from_ref(line),
     };
     for line in lines {
         error!(event = "node", "not reloaded: {line}");

@@ -225,11 +225,11 @@ fn finish(drained: &Drained) -> Result<(), Failure> {
         "drain: {told} sessions told, {open} open, {unsent} messages unsent, {seconds:.1} s\n"
     ));
     if *aborted {
-        return Err(Failure::Failed("a second signal cut the drain short".into()));
+        return Err(Failure::CutShort("a second signal cut the drain short".into()));
     }
     if *open > 0 {
         let advice = "a longer server.drain_timeout gives them time";
-        return Err(Failure::Failed(format!("{open} connections were cut; {advice}")));
+        return Err(Failure::CutShort(format!("{open} connections were cut; {advice}")));
     }
     Ok(())
 }

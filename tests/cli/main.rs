@@ -204,8 +204,32 @@ fn a_second_signal_aborts() {
     broker.signal("-TERM");
     broker.signal("-INT");
     let outcome = broker.wait();
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert_eq!(outcome.code, Some(6), "{outcome:?}");
     assert!(outcome.err.contains("second signal"), "{outcome:?}");
+}
+
+#[test]
+fn connections_that_are_cut_at_the_end_of_a_drain_have_an_exit_code_of_their_own() {
+    let flags = ["--set", "server.drain_timeout=200ms"];
+    let (broker, banner) = Broker::start(&Folder::new("cut_short"), &flags);
+    // A request that never ends.
+    let address = banner.split("bayeux   http://").nth(1).unwrap().split(' ').next().unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let head = "POST /cometd HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n[";
+    socket.write_all(head.as_bytes()).unwrap();
+    broker.signal("-TERM");
+    let outcome = broker.wait();
+    assert_eq!(outcome.code, Some(6), "{outcome:?}");
+    assert!(outcome.err.contains("1 connections were cut"), "{outcome:?}");
+}
+
+#[test]
+fn a_service_manager_does_not_bring_back_who_was_told_to_end() {
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/systemd/bayeuxd.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    for line in ["Restart=on-failure", "RestartPreventExitStatus=6", "SuccessExitStatus=6"] {
+        assert!(unit.lines().any(|known| known == line), "{line}");
+    }
 }
 
 /// The status of a publish with a key.
@@ -430,7 +454,7 @@ fn a_hangup_during_a_drain_does_not_tell_a_service_manager_of_readiness() {
     broker.signal("-HUP");
     broker.log_until("reloaded: ");
     broker.signal("-TERM");
-    assert_eq!(broker.wait().code, Some(1));
+    assert_eq!(broker.wait().code, Some(6));
     manager.socket.set_nonblocking(true).unwrap();
     let after = manager.socket.recv(&mut [0; 512]);
     assert!(after.is_err(), "something came behind STOPPING=1");

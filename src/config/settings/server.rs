@@ -75,7 +75,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             |c| &mut c.server.drain_timeout,
             Span(100, 3_600_000),
             "Then: how long sessions are told to come back later and their connections closed, at \
-             most 2000 a second. What is open after that is cut, and the exit code is 1.",
+             most 2000 a second. What is open after that is cut, and the exit code is 6.",
         ),
     ]
 }
