@@ -128,6 +128,24 @@ enum Failure {
     CutShort(String),
 }
 
+impl Failure {
+    /// The same with more to its text.
+    fn with(self, more: &str) -> Self {
+        let add = |line: String| format!("{line}; {more}");
+        match self {
+            Self::Failed(line) => Self::Failed(add(line)),
+            Self::Usage(line) => Self::Usage(add(line)),
+            Self::Configuration(mut lines) => {
+                lines.push(more.to_owned());
+                Self::Configuration(lines)
+            }
+            Self::Unreachable(line) => Self::Unreachable(add(line)),
+            Self::Denied(line) => Self::Denied(add(line)),
+            Self::CutShort(line) => Self::CutShort(add(line)),
+        }
+    }
+}
+
 impl Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -34,7 +34,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         Err(problems) if options.json => {
             let problems: Vec<Told> = problems.iter().map(Told::from).collect();
             let told = json!({ "ok": false, "items": [], "warnings": [], "problems": problems });
-            print(format_args!("{}\n", harmless(&told)));
+            print(format_args!("{}\n", harmless(&told.to_string())));
             return Err(Failure::Configuration(Vec::new()));
         }
         Err(problems) => return Err(load::refused(&problems)),
@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let items = items(&loaded, &effective);
         let warnings: Vec<Told> = warnings.iter().map(Told::from).collect();
         let told = json!({ "ok": true, "items": items, "warnings": warnings, "problems": [] });
-        print(format_args!("{}\n", harmless(&told)));
+        print(format_args!("{}\n", harmless(&told.to_string())));
     } else {
         warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
         print(listing(&loaded, &effective, options.print_effective));

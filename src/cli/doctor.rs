@@ -105,9 +105,9 @@ async fn examine(site: &Site, options: &Options, report: &mut Report) -> bool {
             report.add(finding);
             (session, answer)
         }
-        Err(finding) => {
+        Err((finding, there)) => {
             report.add(finding);
-            return true;
+            return there;
         }
     };
     site.leave(&session).await;

@@ -3,13 +3,15 @@
 
 use std::num::NonZeroUsize;
 
-use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use clap::{Args, ValueEnum, value_parser};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Failure, print,
-    remote::{AdminServer, Remote, encode, harmless, wait},
+    remote::{AdminServer, Remote, clean, encode, harmless, tree, wait},
     table::{age, cell, size, table},
+    tail,
 };
 
 /// Arguments of `sessions`.
@@ -67,9 +69,10 @@ pub(super) struct Kick {
 pub(super) struct Channels {
     /// Only channels within this pattern, like /chat/**.
     pattern: Option<String>,
-    /// Most channels to list.
-    #[arg(long, default_value = "100")]
-    limit: NonZeroUsize,
+    /// Most channels to list, up to 10000. The broker looks at all that it has for each 1000 of them:
+    /// among many, rather name a pattern.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u16).range(1..=10_000))]
+    limit: u16,
     #[command(flatten)]
     common: Common,
 }
@@ -118,13 +121,10 @@ pub(super) fn sessions(options: &Sessions) -> Result<(), Failure> {
     let listed =
         wait(list(&options.common.server.remote()?, "sessions", &query, options.limit.get()))?;
     if options.common.json {
-        print(format_args!(
-            "{}\n",
-            harmless(&json!({ "items": listed.items, "more": listed.more }))
-        ));
+        listed.print_json();
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = listed.items.iter().map(session_row).collect();
+    let rows: Vec<Vec<String>> = listed.items.iter().map(|item| session_row(&tree(item))).collect();
     print(table(&SESSION_HEADINGS, &rows));
     listed.print_count("session");
     Ok(())
@@ -158,19 +158,17 @@ pub(super) fn channels(options: &Channels) -> Result<(), Failure> {
     let query = options.pattern.as_deref().map(|pattern| format!("&pattern={}", encode(pattern)));
     let remote = options.common.server.remote()?;
     let query = query.unwrap_or_default();
-    let listed = wait(list(&remote, "channels", &query, options.limit.get()))?;
+    let listed = wait(list(&remote, "channels", &query, options.limit.into()))?;
     if options.common.json {
-        print(format_args!(
-            "{}\n",
-            harmless(&json!({ "items": listed.items, "more": listed.more }))
-        ));
+        listed.print_json();
         return Ok(());
     }
-    let row = |item: &Value| {
+    let row = |item: &RawValue| {
+        let item = &tree(item);
         let last = age(item, "last_publish_s");
         vec![cell(item, "channel"), cell(item, "subscribers"), cell(item, "published"), last]
     };
-    let rows: Vec<Vec<String>> = listed.items.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = listed.items.iter().map(|item| row(item)).collect();
     print(table(&["CHANNEL", "SUBSCRIBERS", "PUBLISHED", "LAST"], &rows));
     listed.print_count("channel");
     Ok(())
@@ -229,9 +227,9 @@ fn act(
     let remote = common.server.remote()?;
     let answer = wait(remote.post(target, body))?;
     if common.json {
-        print(format_args!("{}\n", harmless(&answer)));
+        print(format_args!("{}\n", harmless(answer.get())));
     } else {
-        print(format_args!("{}\n", say(&answer)));
+        print(format_args!("{}\n", say(&tree(&answer))));
     }
     Ok(())
 }
@@ -240,9 +238,9 @@ fn show(common: &Common, what: &str) -> Result<(), Failure> {
     let remote = common.server.remote()?;
     let answer = wait(remote.get(&format!("/admin/v1/{what}")))?;
     if common.json {
-        print(format_args!("{}\n", harmless(&answer)));
+        print(format_args!("{}\n", harmless(answer.get())));
     } else {
-        print(fields(&answer));
+        print(fields(&tree(&answer)));
     }
     Ok(())
 }
@@ -255,8 +253,7 @@ fn fields(answer: &Value) -> String {
             Value::Array(items) => {
                 text += &format!("{name}:\n");
                 for item in items {
-                    let line =
-                        item.as_str().map_or_else(|| super::tail::line(item), super::remote::clean);
+                    let line = item.as_str().map_or_else(|| tail::line(&item.to_string()), clean);
                     text += &format!("  {}\n", line.trim_end());
                 }
             }
@@ -269,12 +266,18 @@ fn fields(answer: &Value) -> String {
 
 /// Some of a list.
 struct Listed {
-    items: Vec<Value>,
+    items: Vec<Box<RawValue>>,
     /// Whether there are others.
     more: bool,
 }
 
 impl Listed {
+    fn print_json(&self) {
+        let items: Vec<&str> = self.items.iter().map(|item| item.get()).collect();
+        let whole = format!("{{\"items\":[{}],\"more\":{}}}", items.join(","), self.more);
+        print(format_args!("{}\n", harmless(&whole)));
+    }
+
     fn print_count(&self, what: &str) {
         let count = self.items.len();
         let plural = if count == 1 { "" } else { "s" };
@@ -285,16 +288,21 @@ impl Listed {
 
 /// Reads a list page by page.
 async fn list(remote: &Remote, what: &str, query: &str, limit: usize) -> Result<Listed, Failure> {
+    #[derive(Deserialize)]
+    struct Page {
+        items: Vec<Box<RawValue>>,
+        next: Option<String>,
+    }
     let mut listed = Listed { items: Vec::new(), more: true };
     let mut cursor = String::new();
     while listed.more && listed.items.len() < limit {
         let page = (limit - listed.items.len()).min(PAGE_MAX);
         let answer = remote.get(&format!("/admin/v1/{what}?limit={page}{query}{cursor}")).await?;
-        let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        let next = answer.get("next").and_then(Value::as_str);
-        listed.more = next.is_some() && !items.is_empty();
-        cursor = next.map(|next| format!("&cursor={}", encode(next))).unwrap_or_default();
-        listed.items.extend(items);
+        let page: Page = serde_json::from_str(answer.get())
+            .map_err(|_| Failure::Failed("the answer is not a broker's: no list".to_owned()))?;
+        listed.more = page.next.is_some() && !page.items.is_empty();
+        cursor = page.next.map(|next| format!("&cursor={}", encode(&next))).unwrap_or_default();
+        listed.items.extend(page.items);
     }
     Ok(listed)
 }

@@ -5,31 +5,31 @@
 //! Source: operations.md 3, 6.
 
 mod key;
+mod place;
 
 use std::{
-    env,
-    fmt::{Display, Write as _},
-    future::Future,
-    io::IsTerminal as _,
-    io::stdout,
-    net::IpAddr,
-    path::PathBuf,
+    env, fmt::Write as _, future::Future, io::IsTerminal as _, io::stdout, path::PathBuf,
     time::Duration,
 };
 
+use bayeuxd::auth::Secret;
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Method, Request, Response, StatusCode, Uri,
+    Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tokio::{runtime::Builder, time::timeout};
 
+use self::{
+    key::Key,
+    place::{Place, is_here, without_path},
+};
 use super::{Failure, dial, span};
 
 /// Where clients connect, for `pub` and `sub`.
@@ -69,11 +69,10 @@ pub(super) struct Patience {
 /// A broker to ask.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
-    host: String,
-    port: u16,
-    tls: bool,
-    authority: HeaderValue,
+    place: Place,
     authorization: Option<HeaderValue>,
+    /// The key, if somebody chose it for this command.
+    given: Option<Secret>,
     /// The flag by which another broker is named, for error texts.
     flag: &'static str,
     /// Longest wait for an answer.
@@ -96,8 +95,9 @@ impl MainServer {
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
         let url = self.url.clone().or_else(|| env::var("BAYEUXD_URL").ok());
         let url = url.as_deref().unwrap_or("http://127.0.0.1:8080");
+        without_path(url, "--url", "expected http://HOST:PORT; `sub` takes the path by --path")?;
         let key = key::find("publish", self.key_file.as_deref(), is_here(url))?;
-        Remote::new(url, key.as_ref(), "--url", self.patience.timeout)
+        Remote::new(url, key, "--url", self.patience.timeout)
     }
 }
 
@@ -110,8 +110,9 @@ impl AdminServer {
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
         let url = self.admin_url.clone().or_else(|| env::var("BAYEUXD_ADMIN_URL").ok());
         let url = url.as_deref().unwrap_or("http://127.0.0.1:8081");
+        without_path(url, "--admin-url", "expected http://HOST:PORT")?;
         let key = key::find("admin", self.key_file.as_deref(), is_here(url))?;
-        Remote::new(url, key.as_ref(), "--admin-url", self.patience.timeout)
+        Remote::new(url, key, "--admin-url", self.patience.timeout)
     }
 }
 
@@ -123,37 +124,26 @@ impl Remote {
     /// A URL or key that cannot be used.
     pub(super) fn new(
         url: &str,
-        key: Option<&bayeuxd::auth::Secret>,
+        key: Option<Key>,
         flag: &'static str,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let bad = || {
-            let reason = "expected http://HOST:PORT or https://HOST:PORT";
-            Failure::Usage(format!("{flag} {url}: {reason}"))
-        };
-        let uri: Uri = url.parse().map_err(|_| bad())?;
-        let authority = uri.authority().ok_or_else(bad)?;
-        let tls = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err(bad()),
-        };
-        if authority.as_str().contains('@') {
-            return Err(bad());
-        }
-        let bearer = |key: &bayeuxd::auth::Secret| {
-            let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+        let bearer = |key: &Key| {
+            let value = HeaderValue::from_str(&format!("Bearer {}", key.secret.expose()));
             value.map_err(|_| Failure::Usage("the key does not fit into a header".to_owned()))
         };
         Ok(Self {
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            tls,
-            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| bad())?,
-            authorization: key.map(bearer).transpose()?,
+            place: Place::parse(url, flag)?,
+            authorization: key.as_ref().map(bearer).transpose()?,
+            given: key.filter(|key| key.given).map(|key| key.secret),
             flag,
             timeout,
         })
+    }
+
+    /// The key that somebody chose for this command; not one that a broker made for its user.
+    pub(super) fn given_key(&self) -> Option<&str> {
+        self.given.as_ref().map(Secret::expose)
     }
 
     /// Longest wait for an answer.
@@ -163,13 +153,14 @@ impl Remote {
 
     /// Name or address, port, and whether with TLS.
     pub(super) fn place(&self) -> (&str, u16, bool) {
-        (&self.host, self.port, self.tls)
+        (&self.place.host, self.place.port, self.place.tls)
     }
 
     /// Whether pages of this origin come from this very address.
     pub(super) fn is_origin(&self, origin: &str) -> bool {
-        let scheme = if self.tls { "https" } else { "http" };
-        origin.split_once("://") == Some((scheme, self.authority.to_str().unwrap_or_default()))
+        let scheme = if self.place.tls { "https" } else { "http" };
+        let authority = self.place.authority.to_str().unwrap_or_default();
+        origin.split_once("://") == Some((scheme, authority))
     }
 
     /// The same broker, whose answers may take so much longer.
@@ -190,14 +181,15 @@ impl Remote {
         headers: &[(&'static str, &str)],
     ) -> Result<Response<Incoming>, Failure> {
         let unreachable = |error: &dyn std::fmt::Display| {
-            let (at, flag) = (format!("{}:{}", self.host, self.port), self.flag);
+            let (host, port, _) = self.place();
+            let flag = self.flag;
             Failure::Unreachable(format!(
-                "{at} {error}; is the broker running, and there? ({flag})"
+                "{host}:{port} {error}; is the broker running, and there? ({flag})"
             ))
         };
         let limit = CONNECT_TIMEOUT.min(self.timeout);
         // Boxed for its size, which is that of a TLS handshake.
-        let connecting = Box::pin(dial::connect(&self.host, self.port, self.tls));
+        let connecting = Box::pin(dial::connect(&self.place.host, self.place.port, self.place.tls));
         let stream = timeout(limit, connecting)
             .await
             .map_err(|_| unreachable(&"does not answer"))?
@@ -209,7 +201,7 @@ impl Remote {
         let mut request = Request::builder()
             .method(method)
             .uri(target)
-            .header(HOST, &self.authority)
+            .header(HOST, &self.place.authority)
             .header(USER_AGENT, concat!("bayeuxd/", env!("CARGO_PKG_VERSION")));
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -231,14 +223,14 @@ impl Remote {
 
     /// There is somebody, but no answer.
     pub(super) fn silent(&self) -> Failure {
-        let Self { host, port, timeout, .. } = self;
+        let ((host, port, _), timeout) = (self.place(), self.timeout);
         let hint = "it hangs or has too much to do; --timeout allows more";
         Failure::Unreachable(format!(
             "{host}:{port} accepted the connection and did not answer within {timeout:?}; {hint}"
         ))
     }
 
-    /// Sends a request and reads the JSON answer.
+    /// Sends a request and reads the JSON answer, as the text that it is.
     ///
     /// # Errors
     ///
@@ -249,7 +241,7 @@ impl Remote {
         target: &str,
         body: String,
         headers: &[(&'static str, &str)],
-    ) -> Result<Value, Failure> {
+    ) -> Result<Box<RawValue>, Failure> {
         let response = self.send(method, target, body, headers).await?;
         if response.status().is_success() {
             self.read(response).await
@@ -258,12 +250,15 @@ impl Remote {
         }
     }
 
-    /// Reads the JSON body of a response.
+    /// Reads the JSON body of a response, as the text that it is.
     ///
     /// # Errors
     ///
     /// It breaks off, does not end in time, is too large or no JSON.
-    pub(super) async fn read(&self, response: Response<Incoming>) -> Result<Value, Failure> {
+    pub(super) async fn read(
+        &self,
+        response: Response<Incoming>,
+    ) -> Result<Box<RawValue>, Failure> {
         timeout(self.timeout, read(response)).await.map_err(|_| self.silent())?
     }
 
@@ -271,16 +266,17 @@ impl Remote {
     pub(super) async fn refusal(&self, response: Response<Incoming>) -> Failure {
         let status = response.status();
         match self.read(response).await {
-            Ok(answer) => refused(status, &answer),
+            Ok(answer) => refused(status, &tree(&answer)),
             Err(silent @ Failure::Unreachable(_)) => silent,
-            // Not in our form: another program, the other listener, or an older broker.
-            Err(_) => {
-                let flag = self.flag;
-                Failure::Failed(format!(
-                    "the answer is {status}; is this the right listener? ({flag})"
-                ))
-            }
+            Err(_) => self.stranger(status),
         }
+    }
+
+    /// The answer is not in our form: of another program, the other listener, or an older broker.
+    pub(super) fn stranger(&self, status: StatusCode) -> Failure {
+        let flag = self.flag;
+        let line = format!("the answer is {status}; is this the right listener? ({flag})");
+        Failure::Failed(line)
     }
 
     /// Reads the answer to a GET.
@@ -288,7 +284,7 @@ impl Remote {
     /// # Errors
     ///
     /// See [`Self::ask`].
-    pub(super) async fn get(&self, target: &str) -> Result<Value, Failure> {
+    pub(super) async fn get(&self, target: &str) -> Result<Box<RawValue>, Failure> {
         self.ask(Method::GET, target, String::new(), &[]).await
     }
 
@@ -297,17 +293,9 @@ impl Remote {
     /// # Errors
     ///
     /// See [`Self::ask`].
-    pub(super) async fn post(&self, target: &str, body: String) -> Result<Value, Failure> {
+    pub(super) async fn post(&self, target: &str, body: String) -> Result<Box<RawValue>, Failure> {
         self.ask(Method::POST, target, body, &[]).await
     }
-}
-
-/// Whether a URL names this machine: only here a key that a broker made for itself is shown.
-fn is_here(url: &str) -> bool {
-    let uri: Option<Uri> = url.parse().ok();
-    let Some(host) = uri.as_ref().and_then(Uri::host) else { return false };
-    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads the JSON body of a response.
@@ -315,7 +303,7 @@ fn is_here(url: &str) -> bool {
 /// # Errors
 ///
 /// It breaks off, is too large or no JSON.
-async fn read(response: Response<Incoming>) -> Result<Value, Failure> {
+async fn read(response: Response<Incoming>) -> Result<Box<RawValue>, Failure> {
     let status = response.status();
     let odd = |error: &dyn std::fmt::Display| {
         Failure::Failed(format!("the answer ({status}) is not a broker's: {error}"))
@@ -325,10 +313,23 @@ async fn read(response: Response<Incoming>) -> Result<Value, Failure> {
     serde_json::from_slice(&bytes).map_err(|error| odd(&error))
 }
 
+/// The parts of an answer, to look at. To be printed it stays text: a number of others need not fit
+/// into one of ours, and the order of fields is theirs.
+pub(super) fn tree(answer: &RawValue) -> Value {
+    // Null for what is nested deeper than any answer of a broker.
+    serde_json::from_str(answer.get()).unwrap_or_default()
+}
+
 /// What a refusal means for the exit code, in the broker's own words.
 fn refused(status: StatusCode, answer: &Value) -> Failure {
     let error = answer.get("error").unwrap_or(answer);
-    let message = error.get("message").and_then(Value::as_str).unwrap_or("no reason given");
+    let message = match error.get("code").and_then(Value::as_str) {
+        // The broker's words are for those who use its API.
+        Some("session_unknown") => {
+            "there is no session of this name; `bayeuxd trace SID` tells what became of it"
+        }
+        _ => error.get("message").and_then(Value::as_str).unwrap_or("no reason given"),
+    };
     let mut line = format!("refused ({}): {}", status.as_u16(), clean(message));
     let problems = error.get("problems").and_then(Value::as_array);
     for problem in problems.into_iter().flatten().filter_map(Value::as_str) {
@@ -359,15 +360,18 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// JSON of others, fit for a terminal: control characters that JSON lets stand are escaped.
-pub(super) fn harmless(json: &impl Display) -> String {
+/// JSON of others, fit for a line of a terminal: control characters that JSON lets stand are escaped,
+/// and there are no line breaks.
+pub(super) fn harmless(json: &str) -> String {
     let mut text = String::new();
-    for c in json.to_string().chars() {
-        // The others are escaped already, or white space between values.
-        if matches!(c, '\u{7f}'..='\u{9f}') {
-            let _ = write!(text, "\\u{:04x}", u32::from(c));
-        } else {
-            text.push(c);
+    for c in json.chars() {
+        match c {
+            // Within texts they are escaped already, so these are between values.
+            '\n' | '\r' => {}
+            '\u{7f}'..='\u{9f}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            _ => text.push(c),
         }
     }
     text
@@ -392,38 +396,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_names_host_and_port() {
-        let remote = Remote::new("http://[::1]:8081/x", None, "--url", CONNECT_TIMEOUT).unwrap();
-        assert_eq!((remote.host.as_str(), remote.port), ("::1", 8081));
-        let remote = Remote::new("https://a", None, "--url", CONNECT_TIMEOUT).unwrap();
-        assert_eq!((remote.host.as_str(), remote.port), ("a", 443));
-        for url in ["ftp://a", "a:80", "http://u:p@a", "http://", ""] {
-            assert!(
-                matches!(Remote::new(url, None, "--url", CONNECT_TIMEOUT), Err(Failure::Usage(_))),
-                "{url}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_generated_key_is_for_this_machine_only() {
-        for url in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1"] {
-            assert!(is_here(url), "{url}");
-        }
-        for url in ["http://10.0.0.1", "http://localhost.a.example", "http://a@127.0.0.1.b", ""] {
-            assert!(!is_here(url), "{url}");
-        }
-    }
-
-    #[test]
     fn a_terminal_gets_no_control_characters() {
         assert_eq!(clean("a\u{1b}[31m\u{9b}\n"), "a\u{fffd}[31m\u{fffd}\u{fffd}");
     }
 
     #[test]
     fn json_for_a_terminal_is_the_same_without_raw_control_characters() {
-        let text = "{\"a\u{9b}\":\"\u{7f}\u{85}ä\\u009b\"}";
-        let shown = harmless(&text);
+        let text = "{\"a\u{9b}\":\r\n\"\u{7f}\u{85}ä\\u009b\"}";
+        let shown = harmless(text);
         assert_eq!(shown, "{\"a\\u009b\":\"\\u007f\\u0085ä\\u009b\"}");
         let (before, after): (Value, Value) =
             (serde_json::from_str(text).unwrap(), serde_json::from_str(&shown).unwrap());

@@ -1,6 +1,6 @@
 //! What operators say by signals: stop, and stop now.
 
-use std::io;
+use std::{future::Future, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,16 @@ pub(super) fn listen() -> io::Result<Stop> {
         tokens.abort.cancel();
     });
     Ok(stop)
+}
+
+/// Makes ready for the end of a command that would run on: SIGINT or SIGTERM.
+///
+/// # Errors
+///
+/// The system's, if handlers cannot be installed.
+pub(super) fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move { next(&mut term, &mut int).await })
 }
 
 /// Makes ready for SIGHUP: the configuration is to be read again.

@@ -3,7 +3,7 @@
 //! Whole text messages in both directions; no extension is offered. Pings are answered while somebody
 //! waits for a message. Source: RFC 6455 4.1, 5.
 
-use std::io;
+use std::{io, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bayeuxd::ws::accept_key;
@@ -14,7 +14,10 @@ use hyper::{
     upgrade::{self, Upgraded},
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 
 use super::{Failure, remote::Remote};
 use crate::bench::frame::{self, FRAME_BYTES_MAX};
@@ -27,6 +30,8 @@ pub(super) struct Socket {
     unread: Vec<u8>,
     /// The fragments of the message that arrives.
     message: Vec<u8>,
+    /// The last frame of this side is sent.
+    closed: bool,
 }
 
 /// What became of an attempt to open one.
@@ -80,7 +85,7 @@ pub(super) async fn open(
     }
     let upgraded = upgrade::on(&mut response).await.map_err(|error| failed(&error))?;
     let stream = TokioIo::new(upgraded);
-    Ok(Opening::Open(Socket { stream, unread: Vec::new(), message: Vec::new() }))
+    Ok(Opening::Open(Socket { stream, unread: Vec::new(), message: Vec::new(), closed: false }))
 }
 
 impl Socket {
@@ -109,13 +114,19 @@ impl Socket {
         }
     }
 
-    /// Says that it ends.
+    /// Ends it as RFC 6455 7.1.1 wants: says so and waits for the other side, which closes the
+    /// connection. Best effort, within [`CLOSE_TIME`].
     ///
-    /// # Errors
-    ///
-    /// The connection is broken.
-    pub(super) async fn close(&mut self) -> io::Result<()> {
-        self.write(frame::CLOSE, &NORMAL.to_be_bytes()).await
+    /// A socket that is merely dropped counts as broken over there, and one that is dropped with
+    /// something unread may take the close frame with it.
+    pub(super) async fn close(mut self) {
+        let _ = timeout(CLOSE_TIME, async {
+            self.write(frame::CLOSE, &NORMAL.to_be_bytes()).await?;
+            self.closed = true;
+            while let Incident::Text(_) = self.next().await? {}
+            Ok::<_, io::Error>(())
+        })
+        .await;
     }
 
     /// Looks at the frames that have come; `None`: more bytes are needed.
@@ -125,12 +136,14 @@ impl Socket {
             let (opcode, last, payload) = (frame.opcode, frame.last, frame.payload.to_vec());
             self.unread.drain(..length);
             match opcode {
-                frame::PING => self.write(frame::PONG, &payload).await?,
-                frame::PONG => {}
+                frame::PING if !self.closed => self.write(frame::PONG, &payload).await?,
+                frame::PING | frame::PONG => {}
                 frame::CLOSE => {
                     let code = payload.first_chunk().map_or(NO_CODE, |b| u16::from_be_bytes(*b));
-                    // Best effort: the other side has said all that it will.
-                    let _ = self.write(frame::CLOSE, &code_of_answer(code)).await;
+                    if !self.closed {
+                        // Best effort: the other side has said all that it will.
+                        let _ = self.write(frame::CLOSE, &code_of_answer(code)).await;
+                    }
                     return Ok(Some(Incident::Closed(code)));
                 }
                 _ => {
@@ -164,5 +177,7 @@ fn code_of_answer(code: u16) -> Vec<u8> {
     if code == NO_CODE { Vec::new() } else { code.to_be_bytes().to_vec() }
 }
 
+/// Longest wait for the other side to close too.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
 const NORMAL: u16 = 1000;
 const NO_CODE: u16 = 1005;

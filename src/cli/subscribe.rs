@@ -5,6 +5,7 @@
 
 mod carrier;
 mod patience;
+mod printer;
 
 use std::time::Duration;
 
@@ -12,18 +13,18 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::{
     select,
-    signal::ctrl_c,
     time::{sleep, timeout},
 };
 
 use self::{
     carrier::{Carrier, Transport, Trouble},
     patience::{Patience, WAITED_MAX},
+    printer::Printer,
 };
 use super::{
     Failure, complain,
-    remote::{MainServer, clean, harmless, wait},
-    try_print,
+    remote::{MainServer, Remote, clean, wait},
+    signals,
 };
 
 /// Arguments of `sub`.
@@ -39,13 +40,22 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     transport: Option<Transport>,
     /// The path of the broker's Bayeux endpoint.
-    #[arg(long, default_value = "/cometd")]
+    #[arg(long, default_value = "/cometd", value_parser = path)]
     path: String,
     #[command(flatten)]
     server: MainServer,
     /// Print messages as they are, one JSON object a line.
     #[arg(long)]
     json: bool,
+}
+
+/// Reads a path as requests have it.
+fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a path that begins with /, like /cometd".to_owned())
+    }
 }
 
 /// Prints messages until it is interrupted.
@@ -56,31 +66,31 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let remote = options.server.remote()?;
     wait(async {
+        let interrupted =
+            signals::interrupted().map_err(|error| Failure::Failed(error.to_string()))?;
         let mut client = Client {
             options,
+            remote: &remote,
             carrier: Carrier::new(&remote, &options.path, options.transport),
             id: None,
             unsubscribed: None,
             hold: HOLD,
-            printer: Printer {
-                json: options.json,
-                count: options.count,
-                received: 0,
-                closed: false,
-            },
+            printer: Printer::new(options.json, options.count),
         };
         let ended = select! {
             ended = client.receive() => ended,
-            _ = ctrl_c() => Ok(()),
+            () = interrupted => Ok(()),
         };
         // Who waits for nothing any more does not wait for a broker that does not answer.
         let _ = timeout(LEAVE, client.leave()).await;
+        client.carrier.hang_up().await;
         ended
     })
 }
 
 struct Client<'a> {
     options: &'a Options,
+    remote: &'a Remote,
     carrier: Carrier<'a>,
     /// The clientId; `None` before it has subscribed.
     id: Option<String>,
@@ -129,15 +139,19 @@ impl Client<'_> {
 
     /// Handshakes and subscribes.
     async fn begin(&mut self) -> Result<(), Trouble> {
-        let handshake = json!([{
+        let mut handshake = json!({
             "channel": "/meta/handshake", "version": "1.0",
             "supportedConnectionTypes": ["websocket", "long-polling"],
-        }]);
-        let answer = self.exchange(&handshake, "/meta/handshake").await?;
+        });
+        if let (Some(key), Some(fields)) = (self.remote.given_key(), handshake.as_object_mut()) {
+            // What a session may see is decided here; the header is for each request.
+            fields.insert("ext".to_owned(), json!({ "authentication": { "key": key } }));
+        }
+        let answer = self.exchange(&json!([handshake]), "/meta/handshake").await?;
         let reply = reply(&answer, "/meta/handshake")?;
         let id = reply.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.hold = advised(reply, "timeout").unwrap_or(self.hold);
-        self.carrier.follow(reply);
+        self.carrier.follow(reply).await;
         let subscribe = json!([{
             "channel": "/meta/subscribe", "clientId": id, "subscription": self.options.channels,
         }]);
@@ -181,39 +195,6 @@ impl Client<'_> {
 
     async fn exchange(&mut self, messages: &Value, channel: &str) -> Result<Value, Trouble> {
         self.carrier.exchange(messages, channel, self.hold, &mut self.printer).await
-    }
-}
-
-/// Prints messages, as many as are wanted.
-struct Printer {
-    json: bool,
-    /// Most messages to print.
-    count: Option<u64>,
-    received: u64,
-    /// Nobody reads what is printed any more.
-    closed: bool,
-}
-
-impl Printer {
-    fn is_done(&self) -> bool {
-        self.closed || self.count.is_some_and(|count| self.received >= count)
-    }
-
-    fn show(&mut self, answer: &Value) {
-        for message in answer.as_array().into_iter().flatten() {
-            let Some(data) = message.get("data") else { continue };
-            if self.is_done() {
-                return;
-            }
-            self.received += 1;
-            let line = if self.json {
-                harmless(message)
-            } else {
-                let channel = message.get("channel").and_then(Value::as_str).unwrap_or_default();
-                format!("{} {}", clean(channel), clean(&data.to_string()))
-            };
-            self.closed |= !try_print(format_args!("{line}\n"));
-        }
     }
 }
 

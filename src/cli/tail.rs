@@ -1,15 +1,15 @@
 //! `bayeuxd tail` and `bayeuxd trace`: what happens in a broker, as it happens.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
 use http_body_util::BodyExt as _;
-use hyper::Method;
-use serde_json::Value;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, value::RawValue};
 use tokio::time::timeout;
 
 use super::{
-    Failure,
+    Failure, complain,
     remote::{AdminServer, Remote, clean, colour, encode, harmless, wait},
     span, try_print,
 };
@@ -70,30 +70,48 @@ pub(super) fn tail(options: &Options) -> Result<(), Failure> {
         query += "&payloads=true";
     }
     let remote = options.server.remote()?;
-    wait(follow(&remote, &query, options.json))
+    wait(follow(&remote, &query, options.json)).map(|_| ())
 }
 
-/// Shows what a session did lately and what it does now, polls included.
+/// Shows what a session did lately and what it does now, polls included. Of one that has ended only the
+/// former is shown.
 ///
 /// # Errors
 ///
-/// See [`tail`].
+/// See [`tail`]; nothing is known of such a session.
 pub(super) fn trace(options: &Trace) -> Result<(), Failure> {
-    let query = format!("sid={}&recent=50&polls=true", encode(&options.sid));
+    let sid = encode(&options.sid);
+    let query = format!("sid={sid}&recent=50&polls=true");
     let remote = options.server.remote()?;
-    // Time that is up is the end that was asked for.
     wait(async {
-        timeout(options.time, follow(&remote, &query, options.json)).await.unwrap_or(Ok(()))
+        let target = format!("/admin/v1/sessions/{sid}");
+        let response = remote.send(Method::GET, &target, String::new(), &[]).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            let query = format!("{query}&follow=false");
+            if follow(&remote, &query, options.json).await? == 0 {
+                return Err(Failure::Failed("no session of this name is known".to_owned()));
+            }
+            complain("the session has ended; these are the last events that are kept of it");
+            return Ok(());
+        }
+        if !response.status().is_success() {
+            return Err(remote.refusal(response).await);
+        }
+        // Time that is up is the end that was asked for.
+        let followed = timeout(options.time, follow(&remote, &query, options.json)).await;
+        followed.map_or(Ok(()), |ended| ended.map(|_| ()))
     })
 }
 
-async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure> {
+/// Shows events until the feed ends; returns how many there were.
+async fn follow(remote: &Remote, query: &str, json: bool) -> Result<u64, Failure> {
     let target = format!("/admin/v1/events?{query}");
     let response = remote.send(Method::GET, &target, String::new(), &[]).await?;
     if !response.status().is_success() {
         return Err(remote.refusal(response).await);
     }
     let mut body = response.into_body();
+    let mut shown = 0;
     let mut pending = Vec::new();
     // Every 15 s there is at least an empty line.
     while let Some(frame) = timeout(SILENCE_MAX, body.frame())
@@ -107,8 +125,9 @@ async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure>
         while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
             let rest = pending.split_off(end + 1);
             let text = std::mem::replace(&mut pending, rest);
+            shown += u64::from(!text.trim_ascii().is_empty());
             if !show(&text, json) {
-                return Ok(());
+                return Ok(shown);
             }
             if is_revocation(&text) {
                 return Err(Failure::Denied("the key is no longer known to the broker".to_owned()));
@@ -118,7 +137,7 @@ async fn follow(remote: &Remote, query: &str, json: bool) -> Result<(), Failure>
             return Err(Failure::Failed("the feed has a line without end".to_owned()));
         }
     }
-    Ok(())
+    Ok(shown)
 }
 
 /// Whether the broker says that it ends the feed because the key was taken back.
@@ -135,35 +154,52 @@ fn show(text: &[u8], json: bool) -> bool {
     if text.is_empty() {
         return true;
     }
-    match serde_json::from_str::<Value>(text) {
-        Ok(event) if !json => try_print(format_args!("{}\n", line(&event))),
-        Ok(_) => try_print(format_args!("{}\n", harmless(&text))),
-        Err(_) => try_print(format_args!("{}\n", clean(text))),
-    }
+    let line = if !json {
+        line(text)
+    } else if serde_json::from_str::<&RawValue>(text).is_ok() {
+        harmless(text)
+    } else {
+        clean(text)
+    };
+    try_print(format_args!("{line}\n"))
 }
 
-/// One event as a line for people: time, type, outcome, then what is worth most.
-pub(super) fn line(event: &Value) -> String {
-    let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
-    let time = text("ts").get(11..23).unwrap_or_default();
-    let outcome = match event.get("ok").and_then(Value::as_bool) {
-        Some(true) => "ok",
-        Some(false) => "REFUSED",
-        None => "",
+/// One event as a line for people: time, type, outcome, then what is worth most. What is no event
+/// stays as it is.
+pub(super) fn line(event: &str) -> String {
+    // Values stay text: those of payloads are of clients.
+    let Ok(event) = serde_json::from_str::<BTreeMap<String, &RawValue>>(event) else {
+        return clean(event);
     };
-    let (kind, outcome) = (clean(text("type")), paint(outcome));
+    let text = |field: &str| event.get(field).and_then(|value| string(value)).unwrap_or_default();
+    let (time, kind) = (text("ts"), text("type"));
+    let time = time.get(11..23).unwrap_or_default();
+    let outcome = match event.get("ok").map(|value| value.get()) {
+        Some("true") => "ok",
+        Some("false") => "REFUSED",
+        _ => "",
+    };
+    let (kind, outcome) = (clean(&kind), paint(outcome));
     let mut line = format!("{time} {kind:<11} {outcome:<3}");
     let first = FIRST.iter().filter_map(|&name| Some((name, event.get(name)?)));
-    let fields = event.as_object().into_iter().flatten();
-    let rest = fields
+    let rest = event
+        .iter()
         .map(|(name, value)| (name.as_str(), value))
         .filter(|(name, _)| !FIRST.contains(name) && !SHOWN.contains(name));
     for (name, value) in first.chain(rest) {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let value = if value.contains(' ') { format!("{value:?}") } else { clean(&value) };
-        line += &format!(" {name}={value}");
+        let value = match string(value) {
+            Some(text) if text.contains(' ') => format!("{text:?}"),
+            Some(text) => clean(&text),
+            None => harmless(value.get()),
+        };
+        line += &format!(" {}={value}", clean(name));
     }
     line
+}
+
+/// The text that a value is, if it is one.
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
 }
 
 fn paint(outcome: &str) -> String {
@@ -188,16 +224,15 @@ mod tests {
 
     #[test]
     fn an_event_is_one_harmless_line() {
-        let event: Value = serde_json::from_str(
-            r#"{"v":1,"type":"subscribe","seq":7,"ts":"2026-01-05T10:00:00.123Z","sid":"9c1f02ab77d0",
-                "ok":false,"error":"403:x:subscribe_denied","channel":"/a\u001b[2J","total":4,"ua":"A B"}"#,
-        )
-        .unwrap();
+        let event = r#"{"v":1,"type":"subscribe","seq":7,"ts":"2026-01-05T10:00:00.123Z","sid":"9c1f02ab77d0",
+                "ok":false,"error":"403:x:subscribe_denied","channel":"/a\u001b[2J","total":4,"ua":"A B",
+                "data":{"b":1.10,"a":12345678901234567890}}"#;
         assert_eq!(
-            line(&event),
+            line(event),
             "10:00:00.123 subscribe   REFUSED sid=9c1f02ab77d0 channel=/a\u{fffd}[2J \
-             error=403:x:subscribe_denied total=4 ua=\"A B\""
+             error=403:x:subscribe_denied data={\"b\":1.10,\"a\":12345678901234567890} total=4 ua=\"A B\""
         );
+        assert_eq!(line("no\tevent"), "no\u{fffd}event");
     }
 
     #[test]

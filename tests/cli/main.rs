@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod batch;
 mod commands;
 mod configuration;
 mod operations;
 mod process;
+mod site;
+mod subscriber;
 
 use std::{
     fs,

@@ -43,13 +43,16 @@ pub(super) async fn check(
         return (failed(format!("a POST of a page of {origin} is {}", shaken.summary())), None);
     };
     page.leave(&session).await;
-    if offered.offers("websocket")
-        && let Err(finding) = websocket::open(&page, software).await
-        // All other ends of it are those of every WebSocket, which has its own check.
-        && finding.text.ends_with("403")
-    {
-        let text = format!("for a page of {origin} {}", finding.text);
-        return (failed(text), Some(shaken));
+    if offered.offers("websocket") {
+        match websocket::open(&page, software).await {
+            Ok(socket) => socket.close().await,
+            Err(finding) if finding.text.ends_with("403") => {
+                let text = format!("for a page of {origin} {}", finding.text);
+                return (failed(text), Some(shaken));
+            }
+            // All other ends of it are those of every WebSocket, which has its own check.
+            Err(_) => {}
+        }
     }
     if site.remote.is_origin(origin) {
         return (

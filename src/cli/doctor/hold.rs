@@ -11,6 +11,7 @@ use super::{
     site::{Session, Site, handshake},
     websocket,
 };
+use crate::cli::socket::Socket;
 
 /// A held connect over HTTP.
 pub(super) async fn poll(site: &Site, software: Software) -> Finding {
@@ -55,33 +56,41 @@ pub(super) async fn idle(site: &Site, offered: &Session, software: Software) -> 
     let Ok(mut socket) = websocket::open(site, software).await else {
         return Finding::skip(CHECK, "no WebSocket opens");
     };
-    let failed = |text: String| Finding::fail(CHECK, text, &fix::IDLE, software);
+    match hold(&mut socket, offered).await {
+        Ok((id, held)) => {
+            websocket::leave(socket, &id).await;
+            kept(CHECK, held, offered.timeout)
+        }
+        Err(text) => {
+            socket.close().await;
+            Finding::fail(CHECK, text, &fix::IDLE, software)
+        }
+    }
+}
+
+/// Opens a session and waits for the end of a connect; returns the clientId and how long that took.
+///
+/// # Errors
+///
+/// What came instead, in words.
+async fn hold(socket: &mut Socket, offered: &Session) -> Result<(String, Duration), String> {
     let handshake = handshake(&["websocket"], "");
-    let id = match websocket::ask(&mut socket, &handshake, "/meta/handshake").await {
-        Ok(reply) => reply.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        Err(text) => return failed(text),
-    };
+    let shaken = websocket::ask(socket, &handshake, "/meta/handshake").await?;
+    let id = shaken.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let session = Session { id, ..offered.clone() };
     let at_once = session.connect("websocket", true);
-    if let Err(text) = websocket::ask(&mut socket, &at_once, "/meta/connect").await {
-        return failed(text);
-    }
+    websocket::ask(socket, &at_once, "/meta/connect").await?;
     let start = Instant::now();
-    if let Err(error) = socket.send(&session.connect("websocket", false).to_string()).await {
-        return failed(error.to_string());
-    }
-    let reply = websocket::reply(&mut socket, "/meta/connect");
+    let connect = session.connect("websocket", false).to_string();
+    socket.send(&connect).await.map_err(|error| error.to_string())?;
+    let reply = websocket::reply(socket, "/meta/connect");
     let reply = timeout(session.timeout.saturating_add(GRACE), reply).await;
     let held = start.elapsed();
+    let after = held.as_secs_f64();
     match reply {
-        Ok(Ok(_)) => {
-            websocket::leave(&mut socket, &session.id).await;
-            kept(CHECK, held, session.timeout)
-        }
-        Ok(Err(text)) => {
-            failed(format!("a WebSocket ends after {:.1} s: {text}", held.as_secs_f64()))
-        }
-        Err(_) => failed(format!("no reply over a WebSocket after {:.1} s", held.as_secs_f64())),
+        Ok(Ok(_)) => Ok((session.id, held)),
+        Ok(Err(text)) => Err(format!("a WebSocket ends after {after:.1} s: {text}")),
+        Err(_) => Err(format!("no reply over a WebSocket after {after:.1} s")),
     }
 }
 

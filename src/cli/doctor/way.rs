@@ -15,7 +15,7 @@ use super::{
     fix::{self, Fix, Software},
     site::{Answer, Session, Site, handshake},
 };
-use crate::cli::{dial, remote::encode};
+use crate::cli::{Failure, dial, remote::encode};
 
 /// Resolves the name and connects to each of its addresses.
 ///
@@ -65,13 +65,17 @@ pub(super) async fn reach(site: &Site) -> Result<Finding, (Finding, bool)> {
 ///
 /// # Errors
 ///
-/// No Bayeux server answers there, so that nothing else can be examined.
-pub(super) async fn post(site: &Site) -> Result<(Finding, Session, Answer), Finding> {
+/// No Bayeux server answers there, so that nothing else can be examined: nobody does (`false`), or
+/// somebody else (`true`).
+pub(super) async fn post(site: &Site) -> Result<(Finding, Session, Answer), (Finding, bool)> {
     const CHECK: &str = "post";
     let failed = |text: String, fix, software| Finding::fail(CHECK, text, fix, software);
     let answer = match site.post(&handshake(&TYPES, ""), "").await {
         Ok(answer) => answer,
-        Err(error) => return Err(failed(error.to_string(), &fix::BACKEND, Software::Unknown)),
+        Err(error) => {
+            let there = !matches!(error, Failure::Unreachable(_));
+            return Err((failed(error.to_string(), &fix::BACKEND, Software::Unknown), there));
+        }
     };
     if let Some(session) = Session::of(&answer) {
         let (took, types) = (answer.took.as_millis(), session.types.join(", "));
@@ -85,7 +89,7 @@ pub(super) async fn post(site: &Site) -> Result<(Finding, Session, Answer), Find
         _ => &fix::PATH,
     };
     let text = format!("POST {} is {}", site.path, answer.summary());
-    Err(failed(text, advice, answer.software()))
+    Err((failed(text, advice, answer.software()), true))
 }
 
 /// Whether what clients append to the path, and GET, lead to the same server.

@@ -26,24 +26,37 @@ pub(super) async fn check(site: &Site, offered: &Session, software: Software) ->
         Ok(socket) => socket,
         Err(finding) => return finding,
     };
-    let failed = |text: String| Finding::fail(CHECK, text, &fix::UPGRADE, software);
-    let opened = match ask(&mut socket, &handshake(&["websocket"], ""), "/meta/handshake").await {
-        Ok(reply) => reply,
-        Err(text) => return failed(format!("it opens, but a handshake over it fails: {text}")),
-    };
-    let Some(id) = opened.get("clientId").and_then(Value::as_str).map(str::to_owned) else {
-        return failed(format!("it opens, but a handshake over it is refused: {opened}"));
-    };
+    let talked = Box::pin(talk(&mut socket)).await;
+    let took = start.elapsed().as_millis();
+    match talked {
+        Ok(id) => {
+            leave(socket, &id).await;
+            Finding::pass(CHECK, format!("opens, and messages pass both ways ({took} ms)"))
+        }
+        Err(text) => {
+            socket.close().await;
+            Finding::fail(CHECK, format!("it opens, but {text}"), &fix::UPGRADE, software)
+        }
+    }
+}
+
+/// Shakes hands and connects; returns the clientId.
+///
+/// # Errors
+///
+/// What came instead, in words.
+async fn talk(socket: &mut Socket) -> Result<String, String> {
+    let opened = ask(socket, &handshake(&["websocket"], ""), "/meta/handshake").await;
+    let opened = opened.map_err(|text| format!("a handshake over it fails: {text}"))?;
+    let id = opened.get("clientId").and_then(Value::as_str);
+    let id = id.ok_or_else(|| format!("a handshake over it is refused: {opened}"))?;
     let connect = json!([{
         "channel": "/meta/connect", "clientId": id, "connectionType": "websocket",
         "advice": { "timeout": 0 },
     }]);
-    if let Err(text) = ask(&mut socket, &connect, "/meta/connect").await {
-        return failed(format!("it opens, but a connect over it fails: {text}"));
-    }
-    let took = start.elapsed().as_millis();
-    leave(&mut socket, &id).await;
-    Finding::pass(CHECK, format!("opens, and messages pass both ways ({took} ms)"))
+    let connected = ask(socket, &connect, "/meta/connect").await;
+    connected.map_err(|text| format!("a connect over it fails: {text}"))?;
+    Ok(id.to_owned())
 }
 
 /// Opens a WebSocket.
@@ -106,10 +119,10 @@ pub(super) async fn reply(socket: &mut Socket, channel: &str) -> Result<Value, S
 }
 
 /// Ends the session and the WebSocket; best effort.
-pub(super) async fn leave(socket: &mut Socket, id: &str) {
+pub(super) async fn leave(mut socket: Socket, id: &str) {
     let disconnect = json!([{ "channel": "/meta/disconnect", "clientId": id }]);
-    let _: Result<Value, String> = ask(socket, &disconnect, "/meta/disconnect").await;
-    let _ = socket.close().await;
+    let _: Result<Value, String> = ask(&mut socket, &disconnect, "/meta/disconnect").await;
+    socket.close().await;
 }
 
 const REPLY_TIME: Duration = Duration::from_secs(10);

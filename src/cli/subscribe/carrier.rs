@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use hyper::{Method, Response, StatusCode, body::Incoming, header::RETRY_AFTER};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tokio::time::timeout;
 
 use super::{Printer, advised, of_channel};
 use crate::cli::{
     Failure,
-    remote::Remote,
+    remote::{Remote, tree},
     socket::{self, Incident, Opening, Socket},
 };
 
@@ -59,11 +59,19 @@ impl<'a> Carrier<'a> {
     }
 
     /// Polls from here on if the reply to a handshake leaves WebSocket out (protocol.md 29).
-    pub(super) fn follow(&mut self, reply: &Value) {
+    pub(super) async fn follow(&mut self, reply: &Value) {
         let types = reply.get("supportedConnectionTypes").and_then(Value::as_array);
         let offered = types.is_none_or(|types| types.iter().any(|name| name == "websocket"));
         if !offered && self.wanted.is_none() {
-            (self.polls, self.socket) = (true, None);
+            self.polls = true;
+            self.hang_up().await;
+        }
+    }
+
+    /// Closes the WebSocket, if there is one.
+    pub(super) async fn hang_up(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            socket.close().await;
         }
     }
 
@@ -82,8 +90,7 @@ impl<'a> Carrier<'a> {
         }
         let Some(socket) = &mut self.socket else {
             let answer = Box::pin(self.poll(messages, hold)).await?;
-            printer.show(&answer);
-            return Ok(answer);
+            return Ok(printer.show(answer.get()));
         };
         let limit = self.remote.timeout().saturating_add(hold);
         let talked = timeout(limit, talk(socket, messages, channel, printer)).await;
@@ -120,7 +127,7 @@ impl<'a> Carrier<'a> {
         Err(Failure::Failed(format!("{refused}; `bayeuxd doctor` tells more")).into())
     }
 
-    async fn poll(&self, messages: &Value, hold: Duration) -> Result<Value, Trouble> {
+    async fn poll(&self, messages: &Value, hold: Duration) -> Result<Box<RawValue>, Trouble> {
         let remote = self.remote.holding(hold);
         let response = remote.send(Method::POST, self.path, messages.to_string(), &[]).await?;
         let status = response.status();
@@ -142,7 +149,8 @@ impl<'a> Carrier<'a> {
                     response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                 let after = after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
                 // Not in the form of Bayeux if it comes from a proxy.
-                let answer = self.remote.read(response).await.unwrap_or_default();
+                let answer = self.remote.read(response).await.map(|answer| tree(&answer));
+                let answer = answer.unwrap_or_default();
                 let advice = answer.as_array().and_then(|messages| messages.first());
                 let interval = advice.and_then(|reply| advised(reply, "interval"));
                 let line = format!("the broker has no room or no time ({status})");
@@ -177,8 +185,7 @@ async fn talk(
                 return Err(format!("the broker closed the WebSocket ({code})"));
             }
         };
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        printer.show(&answer);
+        let answer = printer.show(&text);
         // Who has got what they wanted does not wait for the end of a hold.
         if of_channel(&answer, channel).is_some()
             || (channel == "/meta/connect" && printer.is_done())
