@@ -44,6 +44,7 @@ mod error;
 mod ext;
 mod frame;
 mod json;
+mod mark;
 mod message;
 mod reply;
 mod scan;
@@ -57,6 +58,7 @@ pub use ext::{
 };
 pub use frame::{Frame, Handling, Meter};
 pub(crate) use json::write_string as write_json_string;
+pub use mark::{Mark, Trail};
 pub use message::{
     BadBatch, ClientId, Message, MessageId, MessageLimits, Names, RequestAdvice, Subscription,
     parse_batch,

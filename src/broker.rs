@@ -22,6 +22,7 @@ mod deliveries;
 mod direct;
 mod dismissed;
 mod expiry;
+mod follow;
 mod holds;
 mod id_hash;
 mod lazy;
@@ -58,6 +59,7 @@ pub use self::{
     deliver::{Delivery, Progress, Wakes},
     deliveries::Deliveries,
     expiry::TICK,
+    follow::{Arrival, End, FOLLOWS, Follower},
     holds::HoldSlot,
     lazy::LAZY_TICK,
     limits::{Counter, Counters, Ended, Gauge},
@@ -341,6 +343,17 @@ impl Broker {
     /// Has the latency of deliveries measured, by a clock that the broker does not have.
     pub fn measure_latency(&self, now: fn() -> Instant) {
         self.counters.delivered.measure(now, self.clock.epoch());
+    }
+
+    /// Has the deliveries of messages told whose [`Reach::followed`] gave them a number.
+    pub fn follow(&self, follower: Arc<dyn Follower>) {
+        self.counters.delivered.follow(follower);
+    }
+
+    /// Microseconds of the broker's time at `now`, as they stand in marks.
+    #[must_use]
+    pub fn micros(&self, now: Instant) -> u64 {
+        self.clock.micros(now)
     }
 
     /// `limits.queued_bytes`.

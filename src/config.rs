@@ -6,21 +6,19 @@
 //! "auto" by what the machine allows. A `Config` built in code is taken as it is: the bounds are
 //! checked where text becomes a value. Imports no other module of the crate.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 mod api_key;
 mod check;
 mod defaults;
 mod form;
 mod load;
+mod log;
 mod mask;
 mod monitor;
 mod nearest;
 mod origin;
+mod otel;
 mod problem;
 mod reference;
 mod service;
@@ -34,8 +32,10 @@ pub(crate) use self::settings::EVENT_TYPES;
 pub use self::{
     api_key::{LOCAL_ADMIN_KEY, LOCAL_PUBLISH_KEY},
     load::{Loaded, Loader},
+    log::{Log, LogFormat, LogIp},
     monitor::Monitor,
     origin::Origin,
+    otel::Otel,
     problem::{Fault, Problem, Warning},
     reference::{Assignment, Shown as ShownValue, configuration_md, example_file},
     service::{Service, ServiceReply},
@@ -69,6 +69,8 @@ pub struct Config {
     pub admin: Admin,
     /// Who may read metrics.
     pub metrics: Metrics,
+    /// Where traces go.
+    pub otel: Otel,
     /// What is logged.
     pub log: Log,
 }
@@ -414,41 +416,6 @@ pub enum OpenMetrics {
     Never,
 }
 
-/// `[log]`: what is logged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Log {
-    /// A level, and levels per target: `info,bayeuxd::ws=debug`.
-    pub level: String,
-    /// The form of a line.
-    pub format: LogFormat,
-    /// How much of a client's address is logged.
-    pub ip: LogIp,
-    /// Lines per second and reason that clients can cause.
-    pub errors_per_second: u32,
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    Auto,
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// How much of a client's address is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogIp {
-    /// All of it.
-    Full,
-    /// The network: /24 of IPv4, /48 of IPv6.
-    Truncate,
-    /// Nothing.
-    None,
-}
-
 impl Config {
     /// Tells whether clients can reach this broker from this machine only.
     pub fn is_loopback_only(&self) -> bool {
@@ -471,22 +438,6 @@ impl Transports {
     pub fn names(&self) -> Vec<&'static str> {
         let enabled = self.enabled.iter().map(|transport| transport.name());
         enabled.chain(self.socket.listen.map(|_| Transport::Socket.name())).collect()
-    }
-}
-
-impl LogIp {
-    /// Returns what of a client's address may be logged; `None`: nothing.
-    pub fn shorten(self, address: IpAddr) -> Option<IpAddr> {
-        match (self, address.to_canonical()) {
-            (Self::None, _) => None,
-            (Self::Full, address) => Some(address),
-            (Self::Truncate, IpAddr::V4(address)) => {
-                Some(Ipv4Addr::from_bits(address.to_bits() & (!0 << 8)).into())
-            }
-            (Self::Truncate, IpAddr::V6(address)) => {
-                Some(Ipv6Addr::from_bits(address.to_bits() & (!0 << 80)).into())
-            }
-        }
     }
 }
 

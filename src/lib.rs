@@ -9,7 +9,8 @@
 //! - [`auth`]: API keys and what each may do. Pure but for the files that hold secrets.
 //! - [`server`]: what waits: listeners, HTTP, polling, WebSocket connections, stopping.
 //!
-//! Beside them [`config`] (settings, their defaults and bounds) and [`telemetry`] (the log). The
+//! Beside them [`config`] (settings, their defaults and bounds), [`telemetry`] (the log) and [`otel`]
+//! (traces). The
 //! command line belongs to the binary. A program that embeds a broker needs [`Server`] and
 //! [`Config`]; `examples/embed.rs` shows how.
 
@@ -19,10 +20,12 @@ pub mod broker;
 pub mod config;
 pub mod events;
 pub mod metrics;
+pub mod otel;
 pub mod server;
 pub mod telemetry;
 pub mod ws;
 
+mod rate;
 mod words;
 
 pub use self::{broker::Broker, config::Config, server::Server};

@@ -17,7 +17,7 @@ pub use self::{
     cells::{Counts, Histogram, Histograms},
     label::{
         BadRequest, CallResult, Denied, HandshakeResult, HttpPath, Labels, LimitHit, Loss, Reply,
-        Route, SocketClose, Source, StatusClass, UnknownOn,
+        Route, SocketClose, Source, SpanLoss, StatusClass, UnknownOn,
     },
     page::{Page, UNITS_PER_SECOND},
     panics::count_panics,

@@ -30,6 +30,7 @@ mod services;
 mod socket;
 mod streaming;
 mod timesync;
+mod trace;
 mod unwritten;
 mod whence;
 
@@ -81,12 +82,14 @@ use self::{
     http::Listener,
     listen::{Acceptor, BindError, Connections},
     origin::BadOrigin,
+    trace::Exporting,
 };
 use crate::{
     auth::{BadKey, Keyring},
     broker::{Broker, LAZY_TICK, TICK},
     config::{ApiKey, Config, Machine},
     events::{NodeEvent, PULSE},
+    otel::BadOtel,
 };
 
 /// Why a server cannot start. The operator is at fault unless the system itself fails.
@@ -110,6 +113,9 @@ pub enum StartError {
     /// `services` does not work.
     #[error(transparent)]
     Services(#[from] BadService),
+    /// `otel` does not work.
+    #[error(transparent)]
+    Otel(#[from] BadOtel),
     /// The directory of `--static` does not work.
     #[error(transparent)]
     Files(#[from] NoDirectory),
@@ -189,6 +195,9 @@ impl Server {
         broker.measure_latency(clock::now);
         let app = Arc::new(App::new(config, broker, loopback_only)?);
         app.admin.tell_auto(&written, &app.config);
+        if let Some(tracer) = &app.tracer {
+            app.broker.follow(tracer.follower());
+        }
         let files = None;
         Ok(Self { app, main, addresses, admin, admin_address, socket, socket_address, files })
     }
@@ -276,6 +285,7 @@ impl Server {
         // Before anybody can listen, or a feed would sometimes begin with it.
         report::node(&app, NodeEvent::Start);
         let connections = app.connections.clone();
+        let exporting = Exporting::start(&app);
         let mut service = JoinSet::new();
         let mut accepting = JoinSet::new();
         let files = files.map(Arc::new);
@@ -335,6 +345,9 @@ impl Server {
         // The process may end next: what is being written, the end of a feed say, must be written by then.
         app.admin_tasks.close();
         let _ = timeout(LAST_WRITES, app.admin_tasks.wait()).await;
+        if let Some(exporting) = exporting.filter(|_| !aborted) {
+            exporting.finish(&app).await;
+        }
         service.shutdown().await;
         drained
     }

@@ -23,7 +23,7 @@ struct Layer {
     packages: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 9] = [
+const LAYERS: [Layer; 10] = [
     Layer {
         name: "ws",
         modules: &[],
@@ -57,8 +57,38 @@ const LAYERS: [Layer; 9] = [
         packages: &["parking_lot", "serde_json", "thiserror", "tracing", "tracing_subscriber"],
     },
     Layer {
+        name: "otel",
+        modules: &["bayeux", "broker", "config", "events", "metrics", "rate"],
+        packages: &[
+            "bytes",
+            "getrandom",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "parking_lot",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_util",
+            "tracing",
+            "uuid",
+        ],
+    },
+    Layer {
         name: "server",
-        modules: &["ws", "bayeux", "events", "metrics", "broker", "auth", "config", "telemetry"],
+        modules: &[
+            "ws",
+            "bayeux",
+            "events",
+            "metrics",
+            "broker",
+            "auth",
+            "config",
+            "otel",
+            "rate",
+            "telemetry",
+        ],
         packages: &[
             "base64",
             "bytes",

@@ -47,7 +47,12 @@ struct Answer {
 impl BackEnd {
     /// Starts one on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind a loopback port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts one at an address.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("bind a loopback port");
         let address = listener.local_addr().expect("its address");
         let (tell, requests) = mpsc::unbounded_channel();
         let (tell_closed, closed) = mpsc::unbounded_channel();
@@ -73,6 +78,11 @@ impl BackEnd {
     /// The next request.
     pub async fn call(&mut self) -> Call {
         soon("a call of the back-end", self.requests.recv()).await.expect("the back-end runs")
+    }
+
+    /// The next request, whenever it comes.
+    pub async fn next(&mut self) -> Option<Call> {
+        self.requests.recv().await
     }
 
     /// Asserts that nobody calls for a moment.

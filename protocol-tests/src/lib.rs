@@ -8,6 +8,7 @@
 //! - [`websocket`]: a WebSocket client that can also send what the standard forbids
 //! - [`bayeux`]: sessions over both, replies as exact JSON
 //! - [`back_end`]: the back-end of a service channel
+//! - [`collector`]: the collector of OpenTelemetry, which takes traces
 //! - [`monitor`]: a client that sees what the broker does, with an API key
 //! - [`service`]: a service that publishes over HTTP with an API key
 //! - [`operator`]: an operator with a key for the admin API
@@ -27,6 +28,7 @@ pub mod back_end;
 pub mod bayeux;
 pub mod broker;
 pub mod canary;
+pub mod collector;
 pub mod conformance;
 pub mod deadline;
 pub mod http;

@@ -9,7 +9,6 @@
 use std::{
     borrow::Cow,
     fmt,
-    num::NonZeroU64,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +19,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::{
-    bayeux::{ChannelName, QueuePolicy, json, scan},
+    bayeux::{ChannelName, Mark, QueuePolicy, json, scan},
     ws::{
         deflate::compress_message,
         encode::{self, Opcode},
@@ -41,8 +40,8 @@ pub struct Handling {
     pub policy: QueuePolicy,
     /// The broker's time until which it may wait for others, in milliseconds; `None`: not at all.
     pub lazy_until: Option<u64>,
-    /// When it arrived, if its deliveries are timed: microseconds of the broker's time.
-    pub accepted: Option<NonZeroU64>,
+    /// When it arrived, if somebody wants to know.
+    pub mark: Option<Mark>,
 }
 
 /// Counts the bytes of all frames that are alive, a shared frame once.
@@ -163,9 +162,9 @@ impl Frame {
         self.0.handling.lazy_until
     }
 
-    /// When the message arrived; see [`Handling::accepted`].
-    pub fn accepted(&self) -> Option<u64> {
-        self.0.handling.accepted.map(NonZeroU64::get)
+    /// When the message arrived; see [`Handling::mark`].
+    pub fn mark(&self) -> Option<Mark> {
+        self.0.handling.mark
     }
 
     /// The length of [`Frame::wire`]: what the frame counts in a queue.
@@ -196,7 +195,7 @@ impl fmt::Debug for Frame {
 
 impl From<QueuePolicy> for Handling {
     fn from(policy: QueuePolicy) -> Self {
-        Self { policy, lazy_until: None, accepted: None }
+        Self { policy, lazy_until: None, mark: None }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use crate::bayeux::Frame;
+use crate::bayeux::{Frame, Mark};
 
 /// See the module documentation. A session without the extension has none.
 #[derive(Debug, Default)]
@@ -47,6 +47,13 @@ impl AckWindow {
             self.sent = VecDeque::new();
         }
         count
+    }
+
+    /// Marks of the followed ones among the messages that an acknowledgement up to `number` forgets.
+    pub(super) fn followed_until(&self, number: u64) -> impl Iterator<Item = Mark> {
+        let known = if number > self.last { 0 } else { number };
+        let forgotten = self.sent.iter().take_while(move |(first, _)| *first <= known);
+        forgotten.filter_map(|(_, frame)| frame.mark()).filter(|mark| mark.trail().is_some())
     }
 
     /// Everything that is not acknowledged, oldest first.

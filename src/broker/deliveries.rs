@@ -7,15 +7,19 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
-use super::mailbox::Generation;
+use super::{
+    follow::{Arrival, End, FOLLOWS, Follower},
+    mailbox::Generation,
+    session::Session,
+};
 use crate::{
-    bayeux::Frame,
+    bayeux::{Frame, Mark},
     metrics::{BATCHES, Histogram, LATENCIES, Labels as _, Route},
 };
 
@@ -29,6 +33,7 @@ pub struct Deliveries {
     batches: Histogram,
     /// The only clock below the server: what it says is told, and decides nothing.
     watch: OnceLock<Watch>,
+    follower: OnceLock<Arc<dyn Follower>>,
 }
 
 /// Deliveries by one transport.
@@ -79,6 +84,16 @@ impl Deliveries {
         let _ = self.watch.set(Watch { now, epoch });
     }
 
+    /// Has the deliveries of followed messages told; the first follower stays.
+    pub(super) fn follow(&self, follower: Arc<dyn Follower>) {
+        let _ = self.follower.set(follower);
+    }
+
+    /// Whether there is somebody who follows messages.
+    pub(super) fn is_followed(&self) -> bool {
+        FOLLOWS && self.follower.get().is_some()
+    }
+
     /// Counts messages that a client has acknowledged; `route`: index of a [`Route`].
     pub(super) fn acknowledged(&self, route: usize, messages: usize, bytes: usize) {
         if let Some(lane) = self.lanes.get(route) {
@@ -87,31 +102,57 @@ impl Deliveries {
         }
     }
 
+    /// Tells of followed messages that the client of `session` has acknowledged.
+    pub(super) fn tell_acknowledged(&self, session: &Session, marks: &[Mark]) {
+        let (Some(follower), Some(watch)) = (self.follower.get(), self.watch.get()) else { return };
+        let now = watch.micros();
+        let arrival = |mark: &Mark| Arrival::of(session, *mark, now, End::Acknowledged);
+        marks.iter().filter_map(arrival).for_each(|arrival| follower.delivered(&arrival));
+    }
+
     /// Counts what the carrier of `owner` has written; [`Generation::NONE`]: the response of some request.
-    pub(super) fn wrote(&self, route: usize, written: &[Frame], owner: Generation) {
-        let Some(lane) = self.lanes.get(route) else { return };
-        let (mut bytes, mut timed) = (0, false);
+    pub(super) fn wrote(&self, session: &Session, written: &[Frame], owner: Generation) {
+        let Some(lane) = self.lanes.get(session.route()) else { return };
+        let (mut bytes, mut marked) = (0, false);
         for frame in written {
             bytes += frame.bytes();
-            timed |= frame.accepted().is_some();
+            marked |= frame.mark().is_some();
         }
         lane.messages.fetch_add(written.len() as u64, Ordering::Relaxed);
         lane.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        if timed {
-            self.time(lane, written, owner);
+        if marked {
+            self.time(lane, session, written, owner);
         }
     }
 
     #[cold]
-    fn time(&self, lane: &Lane, written: &[Frame], owner: Generation) {
-        let Some(Watch { now, epoch }) = self.watch.get() else { return };
-        let now = micros(now(), *epoch);
-        for accepted in written.iter().filter_map(Frame::accepted) {
-            self.batches.record(written.len() as u64);
-            if owner.was_there(accepted) {
-                lane.latency.record(now.saturating_sub(accepted));
+    fn time(&self, lane: &Lane, session: &Session, written: &[Frame], owner: Generation) {
+        let Some(watch) = self.watch.get() else { return };
+        let now = watch.micros();
+        for mark in written.iter().filter_map(Frame::mark) {
+            let age = mark.age(now);
+            let accepted = now.saturating_sub(age);
+            if mark.is_timed() {
+                self.batches.record(written.len() as u64);
+                if owner.was_there(accepted) {
+                    lane.latency.record(age);
+                }
+            }
+            if FOLLOWS {
+                let end = End::written(owner, accepted);
+                let arrival = Arrival::of(session, mark, now, end);
+                if let (Some(follower), Some(arrival)) = (self.follower.get(), arrival) {
+                    follower.delivered(&arrival);
+                }
             }
         }
+    }
+}
+
+impl Watch {
+    /// Microseconds of the broker's time.
+    fn micros(&self) -> u64 {
+        micros((self.now)(), self.epoch)
     }
 }
 
@@ -126,6 +167,7 @@ impl Default for Deliveries {
             lanes: (0..Route::COUNT).map(|_| lane()).collect(),
             batches: Histogram::new(BATCHES),
             watch: OnceLock::new(),
+            follower: OnceLock::new(),
         }
     }
 }

@@ -28,7 +28,11 @@ use super::{
     lazy::{LazyDue, Patience},
     monitor::Feed,
 };
-use crate::{bayeux::Frame, config::QueuePolicy, events::Cause};
+use crate::{
+    bayeux::{Frame, Mark},
+    config::QueuePolicy,
+    events::Cause,
+};
 
 /// Why a carrier was woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +141,12 @@ impl Mailbox {
         let count = window.acknowledge(number);
         self.delivered += count as u64;
         (count, before - window.bytes())
+    }
+
+    /// The marks of the followed messages that [`Self::acknowledge`] of `number` would forget.
+    pub(super) fn followed_until(&self, number: u64) -> Vec<Mark> {
+        let window = self.unacknowledged.as_ref();
+        window.map(|window| window.followed_until(number).collect()).unwrap_or_default()
     }
 
     /// Whether messages were sent that the client has not acknowledged.

@@ -3,12 +3,13 @@
 //! What carries it on from there is the walk of [`Delivery`].
 //! Source: Bayeux 1.0 on publishing; protocol.md 61-64, 113, 116.
 
-use std::{num::NonZeroU64, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use super::{
     Broker,
     deliver::Delivery,
     deliveries::is_timed,
+    follow::FOLLOWS,
     monitor::is_feed_b,
     payload::Payload,
     reach::Reach,
@@ -16,7 +17,7 @@ use super::{
     subscribe::SECURITY_POLICY,
     topic::{Delivered, Pending, Retired},
 };
-use crate::bayeux::{ChannelName, Frame, Handling, Kind, Refusal};
+use crate::bayeux::{ChannelName, Frame, Handling, Kind, Mark, Refusal};
 
 /// What a publish led to: nothing left to do, or a walk that the caller steps to its end.
 #[must_use = "an unfinished delivery must be stepped"]
@@ -87,13 +88,16 @@ impl Broker {
         let rule = self.rules.of(channel);
         let lazy_until = (!rule.lazy.is_zero()).then(|| self.clock.after(now, rule.lazy));
         let timed = is_timed(self.counters.published.value());
-        let accepted = timed.then(|| self.clock.micros(now)).and_then(NonZeroU64::new);
+        let trail = if FOLLOWS { reach.as_ref().and_then(|reach| reach.trail()) } else { None };
+        let mark = (timed || trail.is_some())
+            .then(|| Mark::new(self.clock.micros(now), timed, trail))
+            .flatten();
         let frame = Frame::encode(
             channel,
             message.data,
             message.ext,
             message.extra,
-            Handling { policy: rule.queue_policy, lazy_until, accepted },
+            Handling { policy: rule.queue_policy, lazy_until, mark },
             &self.meter,
         );
         let except = publisher.filter(|_| !rule.broadcast_to_publisher).map(Session::kin);

@@ -1,4 +1,4 @@
-//! Who a publisher leaves out, and how many sessions it reached.
+//! Who a publisher leaves out, how many sessions it reached, and who follows the message.
 //!
 //! Shared with the walk that carries the message, so that a publisher learns its numbers even when
 //! another one holds the baton. Only messages that ask for it carry one: the others pay for the look
@@ -7,12 +7,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{mailbox::Pushed, session::Session};
-use crate::events::Sid;
+use crate::{bayeux::Trail, events::Sid};
 
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub struct Reach {
     excluded: Box<[Sid]>,
+    trail: Option<Trail>,
     sessions: AtomicUsize,
     queued: AtomicUsize,
 }
@@ -22,6 +23,12 @@ impl Reach {
     #[must_use]
     pub fn new(excluded: impl Into<Box<[Sid]>>) -> Self {
         Self { excluded: excluded.into(), ..Self::default() }
+    }
+
+    /// Has the deliveries of the message told to the follower, under a number of its own.
+    #[must_use]
+    pub fn followed(self, trail: Option<Trail>) -> Self {
+        Self { trail, ..self }
     }
 
     /// Sessions in whose queue the message was put; final once the message is delivered.
@@ -34,6 +41,10 @@ impl Reach {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
+    }
+
+    pub(super) const fn trail(&self) -> Option<Trail> {
+        self.trail
     }
 
     pub(super) fn excludes(&self, session: &Session) -> bool {

@@ -235,8 +235,16 @@ impl Session {
     /// The client has every batch up to `number`; one that was never sent says nothing
     /// (protocol.md 125).
     pub fn acknowledge(&self, number: u64) {
-        let (messages, bytes) = self.mailbox.lock().acknowledge(number);
-        self.counters.delivered.acknowledged(self.route(), messages, bytes);
+        let delivered = &self.counters.delivered;
+        let mut mailbox = self.mailbox.lock();
+        let followed =
+            if delivered.is_followed() { mailbox.followed_until(number) } else { Vec::new() };
+        let (messages, bytes) = mailbox.acknowledge(number);
+        drop(mailbox);
+        delivered.acknowledged(self.route(), messages, bytes);
+        if !followed.is_empty() {
+            delivered.tell_acknowledged(self, &followed);
+        }
     }
 
     /// Whether a connect has to be answered at once, because messages were sent and are not
@@ -446,7 +454,7 @@ impl Session {
     pub(super) fn settle(&self, mut frames: Vec<Frame>, written: usize, owner: Generation) {
         let count = written.min(frames.len());
         let written = frames.get(..count).unwrap_or_default();
-        self.counters.delivered.wrote(self.route(), written, owner);
+        self.counters.delivered.wrote(self, written, owner);
         frames.drain(..count);
         let (unwritten, mut mailbox) = (frames, self.mailbox.lock());
         mailbox.wrote(count);

@@ -9,6 +9,7 @@ use bayeuxd::{
     auth::Keyring,
     bayeux::{ChannelName, Kind},
     config::{Config, Fault, Loaded, Loader, Origin, Problem},
+    otel::{self, BadOtel},
     server::check_services,
 };
 
@@ -62,6 +63,7 @@ pub(super) fn examine(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Vec
     let mut problems = useless_rules(&loaded);
     problems.extend(bad_key(&loaded));
     problems.extend(bad_service(&loaded));
+    problems.extend(bad_otel(&loaded));
     if problems.is_empty() { Ok(loaded) } else { Err(problems) }
 }
 
@@ -117,6 +119,19 @@ fn bad_service(loaded: &Loaded) -> Option<Problem> {
         check_services(&Config { services: services.to_vec(), ..config.clone() }, names)
     })?;
     Some(loaded.bad_entry("services", index, "channel", error.to_string()))
+}
+
+/// Finds what of `[otel]` cannot be used.
+fn bad_otel(loaded: &Loaded) -> Option<Problem> {
+    let settings = &loaded.config.otel;
+    let error = otel::check(settings).err()?;
+    let (key, value) = match &error {
+        BadOtel::File { path, .. } | BadOtel::Header { path, .. } => {
+            ("otel.headers_file", path.to_string_lossy())
+        }
+        _ => ("otel.endpoint", settings.endpoint.as_str().into()),
+    };
+    Some(loaded.conflict(key, value.as_ref(), error.to_string()))
 }
 
 /// The entry at which a list stops being one that `check` accepts, and why.

@@ -241,6 +241,7 @@ fn start_failed(error: StartError) -> Failure {
         | StartError::Origin(_)
         | StartError::Proxies(_)
         | StartError::Keys(_)
+        | StartError::Otel(_)
         | StartError::Services(_) => Failure::Configuration(vec![error.to_string()]),
         _ => failed(error),
     }

@@ -3,7 +3,7 @@
 use toml::Value;
 
 use super::{
-    Auto, Config, Loaded, Problem, Role, SameSite, Warning,
+    Auto, Config, Loaded, Otel, Problem, Role, SameSite, Warning,
     settings::{key_settings, settings},
 };
 
@@ -24,6 +24,7 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
     }
     paths(&loaded.config, &mut conflict);
     monitor_prefix(&loaded.config, &mut conflict);
+    otel(&loaded.config, Otel::BUILT_IN, &mut conflict);
     for (index, key) in loaded.config.auth.keys.iter().enumerate() {
         if let Some((field, reason)) = key.misfit() {
             let value = key_settings().into_iter().find(|setting| setting.key == field);
@@ -62,6 +63,17 @@ fn monitor_prefix(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
             "monitor.prefix",
             "the names below it would be longer than limits.channel_length, or have more segments than \
              limits.channel_segments; shorten it, or raise these",
+        );
+    }
+}
+
+/// Traces that nobody sends would be missed only when they are needed.
+fn otel(config: &Config, built_in: bool, conflict: &mut impl FnMut(&str, &str)) {
+    if config.otel.is_on() && !built_in {
+        conflict(
+            "otel.endpoint",
+            "it is set, but this binary was built without OpenTelemetry; build with --features otel, \
+             or remove the section",
         );
     }
 }
@@ -124,9 +136,6 @@ fn cookie(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
     }
 }
 
-/// Paths of the publish API on the same listener, the first with all below it.
-const API_PATHS: [&str; 2] = ["/api/v1", "/openapi.json"];
-
 /// Returns what works but is probably not meant.
 pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
     let config = &loaded.config;
@@ -176,4 +185,33 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
         }
     }
     found
+}
+
+/// Paths of the publish API on the same listener, the first with all below it.
+const API_PATHS: [&str; 2] = ["/api/v1", "/openapi.json"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_needs_a_binary_that_can_trace() {
+        let mut config = Config::default();
+        let refused = |config: &Config, built_in| {
+            let mut found = Vec::new();
+            otel(config, built_in, &mut |key, reason| {
+                found.push((key.to_owned(), reason.to_owned()));
+            });
+            found
+        };
+        assert_eq!(refused(&config, false), []);
+        config.otel.endpoint = "http://127.0.0.1:4318".into();
+        assert_eq!(refused(&config, true), []);
+        let found = refused(&config, false);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].0 == "otel.endpoint" && found[0].1.contains("--features otel"),
+            "{found:?}"
+        );
+    }
 }

@@ -87,6 +87,28 @@ impl<N: TryFrom<i64> + TryInto<i64> + Copy> Form<N> for Count {
     }
 }
 
+/// A number from 0 to 1.
+pub(super) struct Ratio;
+
+impl Form<f64> for Ratio {
+    fn read(&self, value: &Value) -> Option<f64> {
+        let number = match value {
+            Value::Float(number) => *number,
+            Value::Integer(number @ 0..=1) => *number as f64,
+            _ => return None,
+        };
+        (0.0..=1.0).contains(&number).then_some(number)
+    }
+
+    fn show(&self, value: &f64) -> Option<Value> {
+        Some(Value::Float(*value))
+    }
+
+    fn allowed(&self) -> String {
+        "a number from 0 to 1, like 0.01".into()
+    }
+}
+
 /// A number of bytes between two bounds: an integer, or text with a unit (`"64KiB"`).
 pub(super) struct Size(pub(super) u64, pub(super) u64);
 

@@ -12,7 +12,7 @@ pub(super) fn harmless<'a>(key: &str, value: &'a str) -> Cow<'a, str> {
     let name = key.rsplit_once('.').map_or(key, |(_, name)| name);
     match value.split_once('?') {
         _ if is_secret(name) => MASK.into(),
-        Some((place, _)) if name == URL => format!("{place}?{MASK}").into(),
+        Some((place, _)) if URL.contains(&name) => format!("{place}?{MASK}").into(),
         _ => value.into(),
     }
 }
@@ -25,7 +25,7 @@ pub(super) fn masked(value: Value) -> Value {
             for (name, value) in fields {
                 if is_secret(name) {
                     *value = MASK.into();
-                } else if name == URL
+                } else if URL.contains(&name.as_str())
                     && let Some((place, _)) = value.as_str().and_then(|url| url.split_once('?'))
                 {
                     *value = format!("{place}?{MASK}").into();
@@ -43,8 +43,8 @@ fn is_secret(name: &str) -> bool {
 
 /// Fields of the tables of `auth.keys` and `services`.
 const SECRET: &[&str] = &["secret_sha256", "headers"];
-/// The field of `services` whose query may be one.
-const URL: &str = "url";
+/// The field of `services`, and the key of `otel`, whose query may be one.
+const URL: &[&str] = &["url", "endpoint"];
 /// What stands for a secret.
 const MASK: &str = "***";
 
@@ -72,5 +72,13 @@ mod tests {
         ] {
             assert_eq!(masked(text), shown);
         }
+    }
+
+    #[test]
+    fn a_message_shows_no_query_of_a_url() {
+        let url = "\"https://a/b?token=c\"";
+        assert_eq!(harmless("otel.endpoint", url), "\"https://a/b?***");
+        assert_eq!(harmless("services[0].url", url), "\"https://a/b?***");
+        assert_eq!(harmless("otel.service_name", url), url);
     }
 }

@@ -12,6 +12,7 @@ mod channels;
 mod limits;
 mod monitor;
 mod operators;
+mod otel;
 mod server;
 mod services;
 mod session;
@@ -178,6 +179,11 @@ pub(super) const SECTIONS: &[Section] = &[
               admin API; see docs/console.md and docs/admin-api.md.",
     },
     Section { name: "metrics", doc: "Who may read `/metrics`; see docs/metrics.md." },
+    Section {
+        name: "otel",
+        doc: "Traces of messages from publisher to receivers, for an OpenTelemetry collector; see \
+              docs/tracing.md. A binary built without `--features otel` refuses an endpoint.",
+    },
     Section { name: "log", doc: "What is written to standard error, one line per event." },
 ];
 
@@ -194,5 +200,6 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
     all.extend(operators::settings());
     all.extend(api::settings());
     all.extend(monitor::settings());
+    all.extend(otel::settings());
     all
 }

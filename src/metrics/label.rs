@@ -127,6 +127,20 @@ words! {
 }
 
 words! {
+    /// Why the collector did not get a span.
+    SpanLoss {
+        /// Too many waited for it.
+        QueueFull = "queue_full",
+        /// It did not want it.
+        Refused = "refused",
+        /// It did not say in time whether it has it.
+        Unanswered = "unanswered",
+        /// A message was delivered whose trace had made room for others.
+        Forgotten = "forgotten",
+    }
+}
+
+words! {
     /// A limit, by its configuration key.
     LimitHit {
         /// Messages of a publish key.
@@ -147,6 +161,8 @@ words! {
         Subscriptions = "limits.subscriptions",
         /// Calls of services in flight, of all sessions or of one.
         ServiceCalls = "limits.service_calls",
+        /// Messages that were to be traced.
+        Traces = "otel.traces_per_second",
         /// Connects that a browser holds.
         PerBrowser = "session.max_per_browser",
         /// Connects that a browser holds over connections that it shares among tabs.
@@ -296,6 +312,7 @@ labels!(
     Loss,
     Reply,
     SocketClose,
+    SpanLoss,
     StatusClass,
     TransportKind,
     UnknownOn,

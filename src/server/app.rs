@@ -1,6 +1,9 @@
 //! What every connection of one running server shares.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::{HeaderMap, Response, header::HeaderValue};
@@ -26,6 +29,7 @@ use crate::{
     config::{Config, Transport, UNLIMITED},
     events::Pages,
     metrics::{Denied, Metrics},
+    otel::Tracer,
     telemetry::Sampler,
     ws::decode::DecodeLimits,
 };
@@ -57,6 +61,8 @@ pub(crate) struct App {
     /// Keeps what clients cause from filling the log.
     pub(crate) sampler: Sampler,
     pub(crate) metrics: Metrics,
+    /// Follows messages, if somebody wants to know and this build can.
+    pub(crate) tracer: Option<Tracer>,
     started: Instant,
     sid_key: Hmac<Sha256>,
 }
@@ -88,6 +94,7 @@ impl App {
             pages: Pages::default(),
             sampler: Sampler::new(config.log.errors_per_second),
             metrics: Metrics::default(),
+            tracer: Tracer::new(&config.otel)?,
             started: clock::now(),
             sid_key: Hmac::new_from_slice(&sid_key).map_err(|_| StartError::Key)?,
             broker,
@@ -95,9 +102,14 @@ impl App {
         })
     }
 
+    /// Time since the server's start.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// Milliseconds since the server's start; they wrap after 49 days.
     pub(crate) fn age_ms(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.started).as_millis() as u32
+        self.age(now).as_millis() as u32
     }
 
     /// Whether a transport is offered at all.

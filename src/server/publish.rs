@@ -2,8 +2,8 @@
 //!
 //! A request shows an API key, its messages go the way of all others ([`dispatch`](super::dispatch)),
 //! and the answer says how many sessions they reached. Here a request finds its endpoint; the parts
-//! have a file each: reading (`request`), one message (`message`), repeats (`idempotency`), pace
-//! (`rate`), streams (`stream`), errors (`problem`) and answers (`answer`).
+//! have a file each: reading (`request`), one message (`message`), repeats (`idempotency`), streams
+//! (`stream`), errors (`problem`) and answers (`answer`).
 //! Source: operations.md 5; docs/publishing.md for users.
 
 mod answer;
@@ -11,7 +11,6 @@ mod idempotency;
 mod message;
 mod openapi;
 mod problem;
-mod rate;
 mod request;
 mod stream;
 
@@ -31,7 +30,7 @@ use hyper::{
 };
 use tokio::time::{sleep, timeout};
 
-use self::{idempotency::Idempotency, message::Publisher, problem::Problem, rate::Gcra};
+use self::{idempotency::Idempotency, message::Publisher, problem::Problem};
 pub(super) use self::{request::decode as decode_channel, stream::Results};
 use super::{
     app::App,
@@ -43,12 +42,15 @@ use super::{
     origin::{self, RequestKind, Verdict},
     report,
     route::Routed,
+    trace,
 };
 use crate::{
     auth::Principal,
     bayeux::MessageLimits,
     config::{Api as Settings, Config},
     metrics::Source,
+    otel::Parent,
+    rate::Gcra,
 };
 
 /// What the API remembers between requests.
@@ -110,6 +112,8 @@ impl Api {
 struct Caller {
     app: Arc<App>,
     address: IpAddr,
+    /// Its span, if it sent one and anybody traces.
+    parent: Option<Parent>,
 }
 
 impl Caller {
@@ -167,7 +171,8 @@ pub(super) fn serves(app: &App, path: &str) -> bool {
 pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let app = &http.app;
     let Client { address, scheme, .. } = app.proxies.client(http.peer.ip(), request.headers());
-    let caller = Caller { app: Arc::clone(app), address };
+    let parent = trace::parent(app, request.headers());
+    let caller = Caller { app: Arc::clone(app), address, parent };
     let page = match app.check_origin(RequestKind::Post, request.headers(), scheme) {
         Verdict::Refused(text) => {
             return Routed::Ready(answer::refused(&caller, &Problem::OriginDenied(text)));
@@ -241,7 +246,8 @@ pub(super) async fn respond_to(
     principal: Principal,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let caller = Caller { app: Arc::clone(app), address };
+    let parent = trace::parent(app, request.headers());
+    let caller = Caller { app: Arc::clone(app), address, parent };
     // Boxed: an operator's request need not be fast, and every other would keep the room for it.
     Box::pin(publish(&Publisher { caller, principal }, Endpoint::Operator, request)).await
 }

@@ -4,6 +4,7 @@ use std::{env, fs, net::SocketAddr, process, time::Duration};
 
 use protocol_tests::{
     bayeux::{Polling, Socket, connect_now, delivery, handshake},
+    collector::Collector,
     deadline::within,
     http::{self, Request},
     process::Process,
@@ -75,6 +76,7 @@ async fn tell_secrets(address: SocketAddr, admin: SocketAddr) -> Vec<String> {
         ("X-API-Key", SECRET.to_owned()),
         ("Cookie", format!("session={SECRET}; BAYEUX_BROWSER={SECRET}")),
         ("Idempotency-Key", SECRET.to_owned()),
+        ("tracestate", format!("a={SECRET}")),
     ] {
         let polled = session.request(json!([telling()])).header(name, &value);
         http::request(address, &polled).await;
@@ -108,6 +110,7 @@ async fn secrets_are_in_no_output_at_any_level() {
     let folder = env::temp_dir().join(format!("bayeuxd-leaks-{}", process::id()));
     let key_file = folder.join("admin.key");
     for format in ["json", "text"] {
+        let collector = Collector::start().await;
         let mut process = Process::start(&[
             "log.level=trace",
             &format!("log.format={format}"),
@@ -115,6 +118,9 @@ async fn secrets_are_in_no_output_at_any_level() {
             "monitor.payloads=true",
             "log.ip=full",
             "monitor.ip=full",
+            "otel.sample_ratio=1",
+            "otel.interval=20ms",
+            &format!("otel.endpoint=http://{}", collector.address),
             &format!("admin.key_file={}", key_file.display()),
         ]);
         let (address, admin) = (process.address, process.admin);
@@ -148,6 +154,8 @@ async fn secrets_are_in_no_output_at_any_level() {
         })
         .await;
         outputs.push(("log", process.log()));
+        collector.spans(2).await;
+        outputs.push(("traces", collector.text()));
         for (name, output) in &outputs {
             assert!(output.len() > 100, "{name}: {output}");
             for secret in &secrets {

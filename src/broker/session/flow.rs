@@ -40,7 +40,7 @@ impl Session {
         owner: Generation,
         cx: &Context<'_>,
     ) -> bool {
-        self.counters.delivered.wrote(self.route(), &written, owner);
+        self.counters.delivered.wrote(self, &written, owner);
         let count = written.len();
         written.clear();
         let mut mailbox = self.mailbox.lock();

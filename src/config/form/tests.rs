@@ -31,6 +31,17 @@ fn sizes_are_bytes_or_binary_units() {
 }
 
 #[test]
+fn a_ratio_is_from_nothing_to_all() {
+    for (toml, ratio) in [("0.01", 0.01), ("0", 0.0), ("1", 1.0), ("1.0", 1.0)] {
+        assert_eq!(read(&Ratio, toml), Some(ratio), "{toml}");
+        assert_eq!(Ratio.read(&Ratio.show(&ratio).unwrap()), Some(ratio));
+    }
+    for wrong in ["-0.1", "1.1", "2", "-1", "nan", "inf", "\"1\""] {
+        assert_eq!(read(&Ratio, wrong), None, "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_shown_reads_back() {
     for millis in [0, 1, 999, 1000, 1500, 60_000, 3_600_000, 5_400_000] {
         let duration = Duration::from_millis(millis);

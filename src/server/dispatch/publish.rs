@@ -12,7 +12,8 @@ use crate::{
     bayeux::{ChannelName, Refusal},
     broker::{Broker, Delivered, Delivery, Payload, Progress, Published, Reach, Session, Wakes},
     events::Via,
-    server::{app::App, clock, report::Notice},
+    otel::Publishing,
+    server::{app::App, clock, report::Notice, trace},
 };
 
 /// Publishes a message and waits until it is in every matching mailbox.
@@ -27,7 +28,8 @@ pub(in crate::server) async fn publish(
     wakes: &mut Wakes,
 ) -> Result<(), Refusal> {
     let (now, from) = (clock::now(), publisher.map(|session| &**session));
-    if !app.broker.heeds_publish(from, channel) {
+    let trace = trace::begin(app, channel, &payload, Via::Bayeux, None, now);
+    if trace.is_none() && !app.broker.heeds_publish(from, channel) {
         let published = stamped(app, payload, |payload| {
             Broker::publish(&app.broker, from, channel, payload, now)
         })?;
@@ -36,8 +38,9 @@ pub(in crate::server) async fn publish(
         taken.settle(app);
         return Ok(());
     }
-    let reach = Arc::new(Reach::default());
-    let notice = Notice::new(app, publisher, channel, &payload, Via::Bayeux, &reach);
+    let reach = Reach::default().followed(trace.as_ref().map(Publishing::trail));
+    let reach = Arc::new(reach);
+    let notice = Notice::new(app, publisher, channel, &payload, Via::Bayeux, &reach).traced(trace);
     let published = stamped(app, payload, |payload| {
         app.broker.publish_counted(from, channel, payload, reach, now)
     })?;

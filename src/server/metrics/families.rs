@@ -8,8 +8,9 @@ use crate::{
     events::{Cause, EventType, TransportKind, Via},
     metrics::{
         BadRequest, CallResult, Denied, HandshakeResult, HttpPath, LimitHit, Loss, Page, Reply,
-        Route, SocketClose, Source, StatusClass, UNITS_PER_SECOND, UnknownOn,
+        Route, SocketClose, Source, SpanLoss, StatusClass, UNITS_PER_SECOND, UnknownOn,
     },
+    otel::Tracer,
     server::app::App,
 };
 
@@ -23,6 +24,7 @@ pub(super) fn page(app: &App) -> Page {
     services(app, &mut page);
     timing(app, &mut page);
     trouble(app, &mut page);
+    traces(app, &mut page);
     page.process();
     page
 }
@@ -285,6 +287,7 @@ fn trouble(app: &App, page: &mut Page) {
         LimitHit::ALL.iter().map(|limit| match limit {
             LimitHit::Connections => app.connections.refused(),
             LimitHit::ServiceCalls => app.services.counters().overloaded.value(),
+            LimitHit::Traces => app.tracer.as_ref().map_or(0, Tracer::limited),
             limit => metrics.limit_hits.of(*limit),
         }),
     );
@@ -299,5 +302,22 @@ fn trouble(app: &App, page: &mut Page) {
         "Results of messages with an idempotency key that were forgotten before their time.",
         &[],
         [app.api.results_forgotten()],
+    );
+}
+
+fn traces(app: &App, page: &mut Page) {
+    let tracer = app.tracer.as_ref();
+    page.counter_values::<()>(
+        "otel_spans_exported_total",
+        "Spans of traces that the OpenTelemetry collector has taken.",
+        &[],
+        [tracer.map_or(0, Tracer::exported)],
+    );
+    let lost = tracer.map(Tracer::lost).unwrap_or_else(|| vec![0; SpanLoss::ALL.len()]);
+    page.counter_values::<SpanLoss>(
+        "otel_spans_dropped_total",
+        "Spans of traces that it did not get, by reason.",
+        &["reason"],
+        lost,
     );
 }

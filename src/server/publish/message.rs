@@ -1,6 +1,6 @@
 //! One message of the API: its checks, its way to the subscribers, its receipt.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -16,10 +16,12 @@ use crate::{
     bayeux::{ChannelName, Kind, Refusal},
     broker::{Payload, Published, Reach, Sid, Wakes},
     events::Via,
+    otel::Publishing,
     server::{
         app::App,
         dispatch::{Taken, carry, carry_told, stamped},
         report::Notice,
+        trace,
     },
 };
 
@@ -60,6 +62,13 @@ struct Checked<'e, 'a> {
     channel: ChannelName,
     data: &'a RawValue,
     entry: &'e Entry<'a>,
+}
+
+/// A message that is about to be published.
+struct Begun {
+    reach: Arc<Reach>,
+    notice: Option<Notice>,
+    now: Instant,
 }
 
 impl Publisher {
@@ -125,9 +134,8 @@ impl Publisher {
 
     async fn send(&self, message: Checked<'_, '_>, wakes: &mut Wakes) -> Outcome {
         let Some(key) = message.entry.idempotency_key.as_deref() else {
-            let reach = message.reach();
-            let notice = self.notice(&message, &reach);
-            let (published, taken) = self.enter(&message, &reach)?;
+            let Begun { reach, notice, now } = self.start(&message);
+            let (published, taken) = self.enter(&message, &reach, now)?;
             arrive(&self.caller.app, published, notice, wakes).await;
             taken.settle(&self.caller.app);
             return Ok(Receipt::of(&reach));
@@ -156,27 +164,34 @@ impl Publisher {
         &self,
         message: &Checked<'_, '_>,
         reach: &Arc<Reach>,
+        now: Instant,
     ) -> Result<(Published, Taken), Refusal> {
-        let (app, now) = (&self.caller.app, now());
+        let app = &self.caller.app;
         let published = stamped(app, message.payload(), |payload| {
             app.broker.publish_counted(None, &message.channel, payload, Arc::clone(reach), now)
         })?;
         Ok((published, Taken::count(app, Via::Http, &message.payload(), now)))
     }
 
-    /// What listeners will be told of a message, if there are any.
-    fn notice(&self, message: &Checked<'_, '_>, reach: &Arc<Reach>) -> Option<Notice> {
-        let (app, payload) = (&self.caller.app, message.payload());
-        let heeded = app.broker.heeds_publish(None, &message.channel);
-        heeded.then(|| Notice::new(app, None, &message.channel, &payload, Via::Http, reach))
+    /// Looks who wants to know of a message: its publisher how many it reaches, listeners what it is, and
+    /// a tracer how it goes on.
+    fn start(&self, message: &Checked<'_, '_>) -> Begun {
+        let (app, payload, channel) = (&self.caller.app, message.payload(), &message.channel);
+        let now = now();
+        let trace = trace::begin(app, channel, &payload, Via::Http, self.caller.parent, now);
+        let reach = Reach::new(message.entry.exclude.as_slice());
+        let reach = Arc::new(reach.followed(trace.as_ref().map(Publishing::trail)));
+        let heeded = trace.is_some() || app.broker.heeds_publish(None, channel);
+        let notice = || Notice::new(app, None, channel, &payload, Via::Http, &reach).traced(trace);
+        Begun { notice: heeded.then(notice), reach, now }
     }
 
     /// Publishes in a task of its own: a client that gives up meanwhile and tries again, which is
     /// what the key is for, must not find the first attempt forgotten.
     async fn send_first(&self, message: &Checked<'_, '_>, ticket: Ticket) -> Outcome {
-        let (app, reach) = (Arc::clone(&self.caller.app), message.reach());
-        let notice = self.notice(message, &reach);
-        let published = self.enter(message, &reach);
+        let app = Arc::clone(&self.caller.app);
+        let Begun { reach, notice, now: began } = self.start(message);
+        let published = self.enter(message, &reach, began);
         let rest = async move {
             let outcome = match published {
                 Ok((published, taken)) => {
@@ -216,10 +231,6 @@ impl Entry<'_> {
 impl<'e> Checked<'e, '_> {
     fn payload(&self) -> Payload<'e> {
         Payload { data: self.data, ext: self.entry.ext, extra: &self.entry.extra }
-    }
-
-    fn reach(&self) -> Arc<Reach> {
-        Arc::new(Reach::new(self.entry.exclude.as_slice()))
     }
 
     /// A hash of all that makes this message. Lengths stand before the parts, so that no two

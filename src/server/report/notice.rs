@@ -1,4 +1,4 @@
-//! What listeners are told of a published message, once it is in every queue.
+//! What listeners are told of a published message, once it is in every queue; its trace ends with it.
 //!
 //! Made before the message goes on its way and owning all that it says, because it may outlive the
 //! request: whoever publishes may leave, and the message arrives all the same.
@@ -9,7 +9,8 @@ use crate::{
     bayeux::ChannelName,
     broker::{About, Broker, Payload, Reach, Session},
     events::{EventType, Glance, Subject, Via, What},
-    server::app::App,
+    otel::Publishing,
+    server::{app::App, clock},
 };
 
 /// See the module documentation.
@@ -23,6 +24,7 @@ pub(in crate::server) struct Notice {
     /// The message itself, if somebody may see it.
     data: Option<Box<str>>,
     reach: Arc<Reach>,
+    trace: Option<Publishing>,
 }
 
 impl Notice {
@@ -44,12 +46,21 @@ impl Notice {
             via,
             data: app.broker.events().wants_payloads().then(|| data.into()),
             reach: Arc::clone(reach),
+            trace: None,
         }
+    }
+
+    /// Ends the span of the message with the telling.
+    pub(in crate::server) fn traced(self, trace: Option<Publishing>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Tells that the message is in every queue.
     pub(in crate::server) fn tell(self) {
-        let Self { broker, session, channel, size, via, data, reach } = self;
+        let Self { broker, session, channel, size, via, data, reach, trace } = self;
+        if let Some(trace) = trace {
+            trace.arrived(broker.micros(clock::now()), &reach);
+        }
         let what = || What::Publish {
             channel: Arc::clone(&channel),
             size,

@@ -29,7 +29,13 @@ fn site() -> (Publisher, Tap) {
     }
     let tap = app.broker.events().tap(Rights::all(), Filter::default()).unwrap();
     let principal = Principal::new("all", Role::Admin, Vec::new());
-    (Publisher { caller: Caller { app, address: Ipv4Addr::LOCALHOST.into() }, principal }, tap)
+    (
+        Publisher {
+            caller: Caller { app, address: Ipv4Addr::LOCALHOST.into(), parent: None },
+            principal,
+        },
+        tap,
+    )
 }
 
 fn channel(app: &App) -> ChannelName {

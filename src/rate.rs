@@ -1,4 +1,4 @@
-//! The pace of one API key: so many messages per second, and after a pause as many at once.
+//! A pace, of one API key for instance: so many messages per second, and after a pause as many at once.
 //!
 //! The generic cell rate algorithm: one atomic word holds the time at which all that was admitted is
 //! used up. No lock, no timer, and nothing to refill.
@@ -10,7 +10,7 @@ use std::{
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Gcra {
+pub(crate) struct Gcra {
     /// Nanoseconds since the start: when the admitted messages are used up.
     used_until: AtomicU64,
     /// Nanoseconds of one message.
@@ -19,7 +19,7 @@ pub(super) struct Gcra {
 
 impl Gcra {
     /// Admits `per_second` messages a second.
-    pub(super) const fn new(per_second: u32) -> Self {
+    pub(crate) const fn new(per_second: u32) -> Self {
         let per_second = if per_second == 0 { 1 } else { per_second };
         Self { used_until: AtomicU64::new(0), each: BURST_NANOS / per_second as u64 }
     }
@@ -28,7 +28,7 @@ impl Gcra {
     ///
     /// # Errors
     /// The time until there is a place.
-    pub(super) fn take(&self, now: Duration) -> Result<(), Duration> {
+    pub(crate) fn take(&self, now: Duration) -> Result<(), Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let next = |used: u64| {
             let until = used.max(now).saturating_add(self.each);
