@@ -21,6 +21,7 @@ mod origin;
 mod otel;
 mod problem;
 mod reference;
+mod remark;
 mod service;
 mod settings;
 mod system;
@@ -38,6 +39,7 @@ pub use self::{
     otel::Otel,
     problem::{Fault, Problem, Warning},
     reference::{Assignment, Shown as ShownValue, configuration_md, example_file},
+    remark::Remark,
     service::{Service, ServiceReply},
     system::Machine,
     transport::Transport,

@@ -87,7 +87,7 @@ use self::{
 use crate::{
     auth::{BadKey, Keyring},
     broker::{Broker, LAZY_TICK, TICK},
-    config::{ApiKey, Config, Machine},
+    config::{ApiKey, Config, Machine, Remark},
     events::{NodeEvent, PULSE},
     otel::BadOtel,
 };
@@ -250,6 +250,11 @@ impl Server {
     /// Says where values of the configuration came from, by their keys, for operators to read.
     pub fn tell_origins(&self, origins: HashMap<&'static str, String>) {
         self.app.admin.set_origins(origins);
+    }
+
+    /// Says what is doubtful about the configuration, for operators to read.
+    pub fn tell_warnings(&self, warnings: Vec<Remark>) {
+        self.app.admin.set_warnings(warnings);
     }
 
     /// Ready when an operator wants the broker to stop. [`Self::run`] follows such a wish by itself; this

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bayeuxd::config::{Config, Loaded, Machine, Origin, Problem, ShownValue, Warning};
+use bayeuxd::config::{Config, Loaded, Machine, Remark, ShownValue, Warning};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let loaded = match load::examine(options.file.as_deref(), &[]) {
         Ok(loaded) => loaded,
         Err(problems) if options.json => {
-            let problems: Vec<Told> = problems.iter().map(Told::from).collect();
+            let problems: Vec<Remark> = problems.iter().map(Remark::from).collect();
             let told = json!({ "ok": false, "items": [], "warnings": [], "problems": problems });
             print(format_args!("{}\n", harmless(&told.to_string())));
             return Err(Failure::Configuration(Vec::new()));
@@ -45,7 +45,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     warnings.extend(descriptors(&loaded, &effective, &machine));
     if options.json {
         let items = items(&loaded, &effective);
-        let warnings: Vec<Told> = warnings.iter().map(Told::from).collect();
+        let warnings: Vec<Remark> = warnings.iter().map(Remark::from).collect();
         let told = json!({ "ok": true, "items": items, "warnings": warnings, "problems": [] });
         print(format_args!("{}\n", harmless(&told.to_string())));
     } else {
@@ -82,49 +82,6 @@ struct Item {
     doc: &'static str,
 }
 
-/// A sentence about a place of the configuration; a default has none.
-#[derive(Serialize)]
-struct Told {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    text: String,
-}
-
-impl Told {
-    fn new(at: &Origin, key: Option<&str>, text: String) -> Self {
-        let (file, line) = match at {
-            Origin::File { path, line } => (Some(path), Some(*line)),
-            Origin::Whole(path) => (Some(path), None),
-            Origin::Default | Origin::Environment(_) | Origin::Flag(_) => (None, None),
-        };
-        Self {
-            origin: (*at != Origin::Default).then(|| at.to_string()),
-            file: file.map(|path| path.display().to_string()),
-            line,
-            key: key.map(str::to_owned),
-            text,
-        }
-    }
-}
-
-impl From<&Problem> for Told {
-    fn from(Problem { at, fault }: &Problem) -> Self {
-        Self::new(at, fault.key(), fault.to_string())
-    }
-}
-
-impl From<&Warning> for Told {
-    fn from(Warning { at, key, text }: &Warning) -> Self {
-        Self::new(at, key.as_deref(), text.clone())
-    }
-}
-
 /// Lists `key = value  # origin`, which is again a configuration file.
 fn listing(loaded: &Loaded, effective: &Config, all: bool) -> String {
     let (written, values) = (loaded.config.assignments(), effective.assignments());
@@ -141,7 +98,11 @@ fn listing(loaded: &Loaded, effective: &Config, all: bool) -> String {
 
 /// Compares the descriptor limit with what the sessions need: a client that polls has up to two
 /// connections.
-fn descriptors(loaded: &Loaded, effective: &Config, machine: &Machine) -> Option<Warning> {
+pub(super) fn descriptors(
+    loaded: &Loaded,
+    effective: &Config,
+    machine: &Machine,
+) -> Option<Warning> {
     let wanted = effective.limits.sessions.saturating_mul(2);
     let connections = effective.limits.connections.unwrap_or_default();
     (machine.descriptors < wanted).then(|| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bayeuxd::{
-    config::{Config, Loaded},
+    config::{Config, Loaded, Machine, Origin, Remark, Warning},
     metrics,
     server::{Drained, Server, StartError},
     telemetry,
@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use super::{
     Failure,
     banner::{Facts, banner},
+    check,
     load::{self, Flag},
     local_keys::LocalKeys,
     print, reload, signals, supervisor,
@@ -124,7 +125,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     let stop = signals::listen().map_err(failed)?;
     let mut hangup = signals::hangup().map_err(failed)?;
     let started = loaded.config.clone();
-    let origins = origins(&loaded);
+    let (origins, warnings) = (origins(&loaded), warnings(&loaded, options));
     let mut config = loaded.config;
     config.monitor.everybody = options.dev;
     let local = LocalKeys::of(&config, None)?;
@@ -135,6 +136,7 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
         server = server.serve_static(dir).map_err(start_failed)?;
     }
     server.tell_origins(origins);
+    server.tell_warnings(warnings);
     info!(event = "node", version = env!("CARGO_PKG_VERSION"), "starting");
     for address in server.addresses() {
         info!(event = "node", %address, "listening for Bayeux clients");
@@ -197,6 +199,19 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     };
     alive.abort();
     ended
+}
+
+/// What is doubtful about the configuration, for operators to read.
+fn warnings(loaded: &Loaded, options: &Options) -> Vec<Remark> {
+    let machine = Machine::read();
+    let effective = loaded.config.clone().effective(&machine);
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(check::descriptors(loaded, &effective, &machine));
+    if options.dev {
+        let (at, text) = (Origin::Flag("--dev"), "every session may monitor all others".into());
+        warnings.push(Warning { at, key: None, text });
+    }
+    warnings.iter().map(Remark::from).collect()
 }
 
 /// Where each value of the configuration came from.

@@ -207,6 +207,7 @@ const FILES: &[(&str, &str)] = files! {
     "/console/metrics.js" = "metrics.js",
     "/console/node.js" = "node.js",
     "/console/overview.js" = "overview.js",
+    "/console/security.js" = "security.js",
     "/console/session.js" = "session.js",
     "/console/sessions.js" = "sessions.js",
     "/console/try.js" = "try.js",

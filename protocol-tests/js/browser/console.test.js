@@ -14,7 +14,7 @@ import { until } from "../lib/deadline.js";
 import { Relay } from "../lib/relay.js";
 import { about, Broker, channel, check, checkEnd } from "../lib/kit.js";
 
-const PAGES = ["overview", "sessions", "channels", "live", "try", "config"];
+const PAGES = ["overview", "sessions", "channels", "live", "security", "try", "config"];
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 
 about("Chromium");
@@ -22,9 +22,9 @@ const folder = await mkdtemp(path.join(tmpdir(), "bayeuxd-console-"));
 after(() => rm(folder, { recursive: true }));
 
 /** A broker with a key of its own; `origin` of the console and the key stand beside it. */
-async function start(name) {
+async function start(name, more = {}) {
   const keyFile = path.join(folder, `${name}.key`);
-  const settings = { ...SHORT, "session.timeout": "20s", "session.max_interval": "30s", "admin.key_file": keyFile, "api.key_file": `${keyFile}.pub` };
+  const settings = { ...SHORT, "session.timeout": "20s", "session.max_interval": "30s", "admin.key_file": keyFile, "api.key_file": `${keyFile}.pub`, ...more };
   const started = await Broker.start(settings);
   return { broker: started, console: await started.admin(), key: (await readFile(keyFile, "utf8")).trim() };
 }
@@ -278,6 +278,37 @@ check("the configuration shows what differs and hides secrets", async (bench) =>
   await page.getByText("No key is like that").waitFor();
   const everything = await page.evaluate(async () => (await fetch("admin/v1/config", { headers: { Authorization: `Bearer ${sessionStorage.getItem("bayeuxd.key")}` } })).text());
   assert.ok(!everything.includes(node.key));
+});
+
+check("the security page shows keys without secrets, doubts about the configuration, and refusals as they come", async (bench) => {
+  const secret = "0123456789abcdef".repeat(4);
+  const keys = [
+    { id: "orders", secret_sha256: secret, channels: ["/orders/**"] },
+    { id: "desk", secret_sha256: secret.replace("0", "f"), role: "monitor", types: ["subscribe"] },
+  ].map((key) => `{ ${Object.entries(key).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(", ")} }`);
+  const own = await start("security", { "auth.keys": `[${keys.join(", ")}]`, "server.allowed_origins": '["*"]' });
+  bench.later(() => own.broker.stop());
+  const page = await open(bench, "security", { at: own });
+  await page.getByText('server.allowed_origins has "*": any page may connect').waitFor();
+  await page.getByText("any origin").waitFor();
+  await page.getByRole("row", { name: /orders publishes \/orders\/\*\*/ }).waitFor();
+  await page.getByRole("row", { name: /desk monitors \/\*\* subscribe/ }).waitFor();
+  await page.getByRole("row", { name: /local-admin everything/ }).waitFor();
+  assert.ok(!(await page.content()).includes(secret.slice(1)));
+  await page.getByText("Nothing of what is kept").waitFor();
+  const publish = own.broker.url({ path: "/api/v1/publish/a" });
+  assert.equal((await fetch(publish, { method: "POST", headers: { authorization: "Bearer wrong" }, body: "1" })).status, 401);
+  await page.getByText("requests to publish over HTTP: no key or a wrong one").waitFor();
+  const refusals = page.getByRole("list", { name: "Refusals, newest first" });
+  await refusals.getByText("key refused").waitFor();
+  // A client that is late is no refusal of this kind.
+  await post(own.broker.url(), [{ channel: "/meta/subscribe", id: "1", clientId: "0".repeat(32), subscription: "/a" }]);
+  assert.equal(await refusals.locator("li").count(), 1);
+  await page.getByRole("link", { name: "Follow live" }).click();
+  assert.ok(await page.getByLabel("Trouble only").isChecked());
+  await go(page, "security");
+  await page.getByRole("link", { name: "Busiest sessions" }).click();
+  assert.equal(await page.getByLabel("Order").inputValue(), "rate");
 });
 
 check("what clients call themselves stays text", async (bench) => {

@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    answer::{self, List},
+    answer,
     state::{Counts, Pace, Seen},
 };
 use crate::{
     bayeux::Rfc3339,
     broker::Cause,
-    config::{Config, ShownValue},
+    config::{Config, Remark, ShownValue},
     metrics::Spread,
     server::{app::App, body::Body, clock},
 };
@@ -133,7 +133,15 @@ pub(super) fn config(app: &App) -> Response<Body> {
     let mut config = Config::clone(&app.config);
     config.auth.keys = app.admin.keys.read().clone();
     let items = config.entries().into_iter().map(|entry| Shown::new(app, entry)).collect();
-    answer::json(StatusCode::OK, &List { items, next: None })
+    let warnings = app.admin.warnings.get().map(Vec::as_slice).unwrap_or_default();
+    answer::json(StatusCode::OK, &Settings { items, warnings })
+}
+
+/// All keys, and what is doubtful about them.
+#[derive(Serialize)]
+struct Settings<'a> {
+    items: Vec<Shown>,
+    warnings: &'a [Remark],
 }
 
 /// A key of the configuration.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use crate::{
-    config::{ApiKey, Config},
+    config::{ApiKey, Config, Remark},
     metrics::Spread,
     server::app::App,
 };
@@ -32,6 +32,8 @@ pub(in crate::server) struct State {
     pub(super) auto: OnceLock<HashSet<&'static str>>,
     /// Where values of the configuration came from.
     pub(super) origins: OnceLock<HashMap<&'static str, String>>,
+    /// What is doubtful about the configuration.
+    pub(super) warnings: OnceLock<Vec<Remark>>,
     /// Whoever reads the configuration again.
     reloads: Mutex<Option<mpsc::Sender<ReloadCall>>>,
     /// Cancelled when an operator wants the broker to stop.
@@ -105,6 +107,7 @@ impl State {
             keys: RwLock::new(config.auth.keys.clone()),
             auto: OnceLock::new(),
             origins: OnceLock::new(),
+            warnings: OnceLock::new(),
             reloads: Mutex::new(None),
             stop: CancellationToken::new(),
         }
@@ -120,6 +123,11 @@ impl State {
     /// Says where values of the configuration came from, by their keys; the first word stays.
     pub(in crate::server) fn set_origins(&self, origins: HashMap<&'static str, String>) {
         let _ = self.origins.set(origins);
+    }
+
+    /// Says what is doubtful about the configuration; the first word stays.
+    pub(in crate::server) fn set_warnings(&self, warnings: Vec<Remark>) {
+        let _ = self.warnings.set(warnings);
     }
 
     pub(in crate::server) fn replace_keys(&self, keys: &[ApiKey]) {

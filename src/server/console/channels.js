@@ -3,7 +3,7 @@
 
 import { channelPath, get, post, withQuery } from "./api.js";
 import { button, el, empty, every, facts, failure, field, panel, table } from "./dom.js";
-import { count, counted, rate, span } from "./format.js";
+import { ago, count, counted, rate } from "./format.js";
 
 export const title = "Channels";
 
@@ -49,7 +49,7 @@ export function open(place, { rest, signal }) {
   place.append(
     el("div", { class: "filters" },
       field("Within", el("input", { type: "search", placeholder: "/chat/**", oninput: narrow }), { class: "grow" })),
-    el("div", { class: "split" }, tree, aside));
+    el("div", { class: `split ${chosen ? "chosen" : ""}` }, tree, aside));
   const box = publishBox(chosen ?? "");
   const about = el("div", {});
   aside.append(about, box);
@@ -108,7 +108,7 @@ function channelTable(rows, { closed, draw }) {
     { title: "Subscribers", number: true, cell: ({ item }) => item ? count(item.subscribers) : "" },
     { title: "Per second", number: true, cell: ({ item }) => item && !item.pattern ? rate(item.rate) : "" },
     { title: "Published", number: true, cell: ({ item }) => item && !item.pattern ? count(item.published) : "" },
-    { title: "Last", number: true, cell: ({ item }) => item?.last_publish_s === undefined ? "" : `${span(item.last_publish_s)} ago` },
+    { title: "Last", number: true, cell: ({ item }) => item?.last_publish_s === undefined ? "" : ago(item.last_publish_s) },
   ], rows);
 }
 
@@ -121,7 +121,7 @@ async function showChannel(place, channel, signal) {
         ["Receivers now", known.pattern ? null : count(known.receivers)],
         ["Subscribers of this name", count(known.subscribers)],
         ["Published", known.pattern ? null : count(known.published)],
-        ["Last message", known.last_publish_s === undefined ? null : `${span(known.last_publish_s)} ago`],
+        ["Last message", known.last_publish_s === undefined ? null : ago(known.last_publish_s)],
         ["Persistent", known.persistent ? "yes" : null],
         ["By patterns", patterns.length > 0 ? el("ul", { class: "chips" }, patterns.map((pattern) =>
           el("li", {}, el("a", { class: "code", href: `#/channels${channelPath(pattern.channel)}` }, pattern.channel), ` ${count(pattern.subscribers)}`))) : null],

@@ -39,19 +39,26 @@ export async function open(place, { signal }) {
 
 function sections(items) {
   const names = [...new Set(items.map(({ key }) => sectionOf(key)))];
-  return names.map((name) => el("section", { class: "panel" }, el("h2", {}, name),
-    table(`Keys of ${name}`, [
-      { title: "Key", cell: ({ key, default: isDefault }) => el("span", { class: `code ${isDefault ? "" : "changed"}` }, key.slice(name.length + 1)) },
+  return names.map((name) => el("section", { class: "panel" }, el("h2", {}, name || "lists"),
+    table(`Keys of ${name || "lists"}`, [
+      { title: "Key", cell: ({ key, default: isDefault }) => el("span", { class: `code ${isDefault ? "" : "changed"}` }, name ? key.slice(name.length + 1) : key) },
       { title: "Value", cell: ({ value, auto }) => [el("code", {}, written(value)), auto ? el("span", { class: "quiet" }, " chosen by the broker") : null] },
       { title: "From", cell: ({ origin, default: isDefault }) => el("span", { class: "quiet" }, origin ?? (isDefault ? "default" : "")) },
-      { title: "Meaning", wide: true, cell: ({ doc }) => el("span", { class: "doc" }, doc) },
+      { title: "Meaning", wide: true, cell: ({ doc }) => el("span", { class: "doc" }, marked(doc)) },
     ], items.filter(({ key }) => sectionOf(key) === name))));
 }
 
-const sectionOf = (key) => key.slice(0, key.lastIndexOf("."));
+/** Lists of tables stand in none. */
+const sectionOf = (key) => key.includes(".") ? key.slice(0, key.lastIndexOf(".")) : "";
 
 /** As it would stand in the file, without the quotes of plain text. */
 function written(value) {
   if (value === undefined || value === null || value === "") return "–";
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  return Array.isArray(value) ? `[${value.map((entry) => JSON.stringify(entry)).join(", ")}]` : JSON.stringify(value);
+}
+
+/** Text with `code` in it, as the documentation has it. */
+function marked(text) {
+  return text.split("`").map((part, n) => n % 2 === 1 ? el("code", {}, part) : part);
 }

@@ -27,7 +27,7 @@ const TELL = {
   unsubscribe: (e) => TELL.subscribe(e),
   disconnect: (e) => [CAUSES[e.cause] ?? e.cause, e.age_s !== undefined && `after ${span(e.age_s)}`, e.delivered !== undefined && `${count(e.delivered)} delivered`, e.discarded > 0 && `${count(e.discarded)} discarded`],
   publish: (e) => [e.channel, e.size !== undefined && bytes(e.size), e.fanout !== undefined && `to ${counted(e.fanout, "session")}`, e.via === "http" && "over HTTP"],
-  queue: (e) => [e.policy, `${count(e.messages)} messages, ${bytes(e.bytes)} waiting`, e.dropped > 0 && `${count(e.dropped)} dropped`],
+  queue: (e) => [e.policy, `${counted(e.messages, "message")}, ${bytes(e.bytes)} waiting`, e.dropped > 0 && `${count(e.dropped)} dropped`],
   auth: (e) => ["key refused", e.op && `for ${e.op}`],
   transport: (e) => [e.kind, e.from && `${e.from} → ${e.to}`, e.breaks && `${e.breaks} broke within ${span(e.window_s)}`],
   limit: (e) => [e.limit, e.value !== undefined && `at ${count(e.value)}`],

@@ -39,6 +39,9 @@ export function span(seconds) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** How long ago something was, in seconds. */
+export const ago = (seconds) => seconds < 1 ? "just now" : `${span(seconds)} ago`;
+
 /** A latency given in seconds. */
 export function latency(seconds) {
   if (seconds === null || seconds === undefined) return NONE;

@@ -14,7 +14,7 @@ const SHOWN = 300;
 const USUAL = TYPES.filter((type) => !["publish", "stats"].includes(type));
 
 export function open(place, { query, signal }) {
-  const wanted = { types: new Set(USUAL), channel: query.get("channel") ?? "", sid: query.get("sid") ?? "", text: "", trouble: false };
+  const wanted = { types: new Set(USUAL), channel: query.get("channel") ?? "", sid: query.get("sid") ?? "", text: "", trouble: query.has("trouble") };
   const feed = { events: [], paused: false, held: 0, gone: 0 };
   const list = el("ol", { class: "events", "aria-label": "Events, newest first" });
   const note = el("p", { class: "quiet", role: "status" });
@@ -84,7 +84,7 @@ export function open(place, { query, signal }) {
     says();
   });
   place.append(filters(wanted, follow, redraw),
-    el("div", { class: "row" }, note, el("span", { class: "grow" }), pause, clear,
+    el("div", { class: "row heads" }, note, el("span", { class: "grow" }), pause, clear,
       button("Download", () => download(feed.events.filter(fits)))),
     list);
   follow();
@@ -108,11 +108,11 @@ function filters(wanted, follow, redraw) {
     field("Contains", el("input", { type: "search", placeholder: "any words", oninput: later("text", redraw) }), { class: "grow" }),
     field("Channel", el("input", { type: "search", placeholder: "/chat/**", value: wanted.channel, oninput: later("channel", follow) })),
     field("Session", el("input", { type: "search", placeholder: "sid", value: wanted.sid, oninput: later("sid", follow) })),
-    el("fieldset", { class: "types" }, el("legend", {}, "Types"), types,
-      el("label", { class: "check" }, el("input", { type: "checkbox", onchange: ({ target }) => {
-        wanted.trouble = target.checked;
-        redraw();
-      } }), el("b", {}, "trouble only"))));
+    el("label", { class: "check" }, el("input", { type: "checkbox", checked: wanted.trouble, onchange: ({ target }) => {
+      wanted.trouble = target.checked;
+      redraw();
+    } }), "Trouble only"),
+    el("fieldset", { class: "types" }, el("legend", {}, "Types"), types));
 }
 
 /** Hands the events to the browser as a file, one JSON object a line. */

@@ -9,10 +9,11 @@ import * as channels from "./channels.js";
 import * as config from "./config.js";
 import * as live from "./live.js";
 import * as overview from "./overview.js";
+import * as security from "./security.js";
 import * as sessions from "./sessions.js";
 import * as tryIt from "./try.js";
 
-const PAGES = { overview, sessions, channels, live, try: tryIt, config };
+const PAGES = { overview, sessions, channels, live, security, try: tryIt, config };
 
 const main = document.getElementById("main");
 const top = document.getElementById("top");

@@ -13,6 +13,9 @@ export function parse(text) {
   return series;
 }
 
+/** What can be denied, the label `op`, in words. */
+export const OPERATIONS = { handshake: "handshakes", request: "requests of pages and browsers", subscribe: "subscriptions", publish: "publishes", monitor: "subscriptions of monitors", api: "requests to publish over HTTP", admin: "requests of operators" };
+
 /** The values of a series by one label, summed over the others; those that are zero left out. */
 export function by(series, name, label) {
   const sums = {};

@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { chart } from "./chart.js";
 import { ask, button, el, failure, notify, panel } from "./dom.js";
 import { bytes, count, counted, latency, rate } from "./format.js";
-import { by } from "./metrics.js";
+import { by, OPERATIONS } from "./metrics.js";
 import { node } from "./node.js";
 
 export const title = "Overview";
@@ -20,7 +20,7 @@ const TONES = { websocket: 1, "long-polling": 2, "callback-polling": 3, eventsou
 const TROUBLES = [
   ["bayeuxd_sessions_closed_total", "cause", "sessions ended", { expired: "no connect in time", idle: "no activity in time", slow: "queue over its bound", limit: "all queues near their ceiling", kicked: "by an operator" }],
   ["bayeuxd_unknown_session_total", "on", "messages of unknown sessions", {}],
-  ["bayeuxd_denied_total", "op", "denied", {}],
+  ["bayeuxd_denied_total", "op", "denied", OPERATIONS],
   ["bayeuxd_limit_hits_total", "limit", "limit hit", {}],
   ["bayeuxd_bad_requests_total", "reason", "bad requests", {}],
   ["bayeuxd_messages_dropped_total", "reason", "messages dropped", {}],

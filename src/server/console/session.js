@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { ask, button, el, empty, every, facts, failure, field, notify, panel } from "./dom.js";
 import { eventLine } from "./events.js";
-import { bytes, count, rate, span } from "./format.js";
+import { ago, bytes, count, rate, span } from "./format.js";
 import { presence } from "./sessions.js";
 
 export function open(place, { rest: [sid], signal, heading }) {
@@ -21,7 +21,7 @@ export function open(place, { rest: [sid], signal, heading }) {
     }
   };
   place.append(
-    el("p", { class: "row" },
+    el("p", { class: "row heads" },
       el("a", { href: "#/sessions" }, "← All sessions"), el("span", { class: "grow" }),
       el("a", { class: "button", href: `#/live?sid=${encodeURIComponent(sid)}` }, "Follow live"),
       button("Let it start anew…", end(true)),
@@ -69,7 +69,7 @@ function panels(session, path) {
         ["Origin", session.origin],
         ["User agent", session.client],
         ["Age", span(session.age_s)],
-        ["Last active", `${span(session.idle_s)} ago`],
+        ["Last active", ago(session.idle_s)],
         ["Extensions", session.extensions?.join(", ") || "none"],
         ["Monitors", session.monitor ? "yes" : null],
       ])),

@@ -15,7 +15,7 @@ const CONNECTED = [["", "any"], ["true", "connected"], ["false", "away"]];
 export function open(place, context) {
   if (context.rest[0]) return openSession(place, context);
   const { query, signal } = context;
-  const wanted = { search: "", transport: "", connected: "", sort: "sid", channel: query.get("channel") ?? "" };
+  const wanted = { search: "", transport: "", connected: "", sort: SORTS.some(([name]) => name === query.get("sort")) ? query.get("sort") : "sid", channel: query.get("channel") ?? "" };
   /** The cursors of the pages before this one, and its own last. */
   let cursors = [undefined];
   const list = el("div", { "aria-live": "off" });
@@ -51,7 +51,7 @@ export function open(place, context) {
       field("Gets what is published to", el("input", { type: "search", placeholder: "/chat/demo", value: wanted.channel, oninput: change("channel") }), { class: "grow" }),
       field("Transport", choice(TRANSPORTS, "", change("transport"))),
       field("State", choice(CONNECTED, "", change("connected"))),
-      field("Order", choice(SORTS, "sid", change("sort")))),
+      field("Order", choice(SORTS, wanted.sort, change("sort")))),
     list, pages);
   every(4000, signal, load);
 }
