@@ -286,7 +286,7 @@ impl Server {
         abort: impl Future<Output = ()>,
     ) -> Drained {
         let Self { app, main, addresses, admin, socket, files, .. } = self;
-        let end = (app.drain.end_guard(), Forget(Arc::clone(&app)));
+        let end = Ending(Arc::clone(&app));
         // Before anybody can listen, or a feed would sometimes begin with it.
         report::node(&app, NodeEvent::Start);
         let connections = app.connections.clone();
@@ -358,11 +358,13 @@ impl Server {
     }
 }
 
-/// Forgets services when dropped: a handler may hold a [`Handle`], and so the server that holds it.
-struct Forget(Arc<App>);
+/// Ends the server when dropped, so also when [`Server::run`] is. Forgets services: a handler may hold a
+/// [`Handle`], and so the server that holds it.
+struct Ending(Arc<App>);
 
-impl Drop for Forget {
+impl Drop for Ending {
     fn drop(&mut self) {
+        self.0.drain.end();
         self.0.services.close();
     }
 }
@@ -407,9 +409,9 @@ async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connecti
     // A reply needs the connection of its caller, so calls of services come first. But what they take
     // of the time must leave enough for telling everybody.
     let _ = timeout(limit / 2, app.services.finish()).await;
-    app.drain.begin(app.broker.sessions());
-    app.tasks.close();
     let left = limit.saturating_sub(clock::now().saturating_duration_since(began));
+    app.drain.begin(app.broker.sessions(), left);
+    app.tasks.close();
     let gone = timeout(left, app.tasks.wait()).await;
     if gone.is_err() {
         warn!(open = connections.open(), key = "server.drain_timeout", "drain timed out");

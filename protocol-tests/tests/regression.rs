@@ -10,12 +10,12 @@ use protocol_tests::{
     broker::Broker,
     deadline::soon,
     http::{self, Request},
-    websocket::{Frame, TEXT, WebSocket},
+    websocket::{CLOSE, Frame, PING, TEXT, WebSocket},
 };
 use serde_json::{json, value::RawValue};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// A browser's session counted its own superseded connect against the limit of one held connect per
@@ -301,4 +301,78 @@ async fn who_is_sent_away_between_two_connects_stays_away() {
     // Whoever handshakes all the same is not kept out.
     socket.renew().await;
     assert_eq!(socket.one(connect_now("11")).await["successful"], true);
+}
+
+/// A client that always had something to say was never answered its connect, nor sent away at a stop: what
+/// time brings was looked at only when no bytes waited. Found by reading.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_stops_sending_is_answered_and_sent_away_in_time() {
+    let mut broker =
+        Broker::with(|config| config.session.timeout = Duration::from_millis(500)).await;
+    let mut socket = Socket::connected(broker.address).await;
+    let mut message = publish("p", "/a", "x");
+    stamp(&mut message, &socket.client_id);
+    let flood = Frame::text(message.to_string()).bytes().repeat(400);
+    socket.send(json!([connect("3")])).await;
+    let is_reply = |frame: &Frame| String::from_utf8_lossy(&frame.payload).contains(r#""id":"3""#);
+    soon("the reply to the connect", flooding(&mut socket.websocket, &flood, is_reply)).await;
+    broker.drain();
+    let is_close = |frame: &Frame| frame.opcode == CLOSE && frame.close_reason().0 == 1001;
+    soon("the close", flooding(&mut socket.websocket, &flood, is_close)).await;
+}
+
+/// Sends until a frame comes that is `wanted`.
+async fn flooding(websocket: &mut WebSocket, flood: &[u8], wanted: impl Fn(&Frame) -> bool) {
+    loop {
+        websocket.send_bytes(flood).await;
+        while let Ok(frame) = timeout(Duration::ZERO, websocket.next_frame()).await {
+            if wanted(&frame.expect("a frame, not the end of the connection")) {
+                return;
+            }
+        }
+    }
+}
+
+/// Between connects nobody listened for the end of a session whose messages leave with connects only, until
+/// its client had been silent for a while: one that sends pings was never told. Found by reading.
+#[tokio::test]
+async fn a_socket_hears_of_the_end_of_its_session_between_connects() {
+    let broker =
+        Broker::with(|config| config.session.max_interval = Duration::from_millis(500)).await;
+    for acks in [false, true] {
+        let mut message = handshake();
+        message["ext"] = json!({"ack": acks});
+        let mut socket = Socket::handshake_with(broker.address, message).await;
+        socket.send(json!([connect_now("2")])).await;
+        socket.recv().await;
+        let told = async {
+            loop {
+                socket.websocket.send(&Frame::new(PING, "")).await;
+                match timeout(Duration::from_millis(50), socket.websocket.next_frame()).await {
+                    Ok(Some(frame)) if frame.opcode == CLOSE => return frame.close_reason().0,
+                    Ok(None) => panic!("the connection ended without a close frame"),
+                    _ => {}
+                }
+            }
+        };
+        assert_eq!(soon("the close", told).await, 1001, "acks: {acks}");
+    }
+}
+
+/// A request without a Host, or with two, was served; a proxy may go by the other one (RFC 9112 3.2).
+/// Found by reading.
+#[tokio::test]
+async fn a_request_has_exactly_one_host() {
+    let broker = Broker::start().await;
+    let body = json!([handshake()]).to_string();
+    for address in [broker.address, broker.admin] {
+        for hosts in ["", "Host: localhost\r\nHost: localhost\r\n"] {
+            let length = body.len();
+            let head = format!("POST /cometd HTTP/1.1\r\n{hosts}Content-Length: {length}\r\n\r\n");
+            let mut connection = http::Connection::open(address).await;
+            connection.send(head + &body).await;
+            let response = connection.response().await;
+            assert_eq!(response.status, 400, "{address}, {hosts:?}");
+        }
+    }
 }

@@ -212,11 +212,15 @@ impl Mailbox {
         if delivers && self.has_something() && self.out.is_none() {
             return Some(Ready::Messages);
         }
+        self.keep(waker);
+        None
+    }
+
+    fn keep(&mut self, waker: &Waker) {
         match &mut self.waiter {
             Some(known) => known.clone_from(waker),
             None => self.waiter = Some(waker.clone()),
         }
-        None
     }
 
     /// Takes frames for the WebSocket of `owner`, or says what else it should do; `None` after keeping
@@ -227,10 +231,11 @@ impl Mailbox {
         connect: bool,
         waker: &Waker,
     ) -> Option<Result<Vec<Frame>, Ready>> {
-        if self.deliver_only && !connect {
-            return None;
-        }
         match self.ready(owner, waker)? {
+            Ready::Messages if self.deliver_only && !connect => {
+                self.keep(waker);
+                None
+            }
             Ready::Messages if !self.deliver_only => {
                 // Without messages it is events: these are not taken under the lock.
                 Some(self.take(Some(owner), Take::WRITE).ok_or(Ready::Messages))

@@ -14,10 +14,13 @@ use std::{
 
 use hyper::header::HeaderValue;
 use tokio::{select, time::sleep};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-/// Connections told to go per second.
+/// Connections told to go per second, or more if there is no time for that.
 const CLOSES_PER_SECOND: usize = 2_000;
+/// The share of the time that is left in which everybody is told: the last ones need some to be written
+/// to and to close.
+const CLOSING_SHARE: f64 = 0.8;
 /// Reconnects per second that the advised intervals aim at.
 const RECONNECTS_PER_SECOND: usize = 500;
 /// The longest interval advised.
@@ -27,6 +30,9 @@ const INTERVAL_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Drain {
     announced: AtomicBool,
+    /// Whether `begin` is cancelled or about to be: a look at the token takes a lock that all
+    /// connections share.
+    begun: AtomicBool,
     /// Cancelled when clients are sent away; by `end`, too.
     begin: CancellationToken,
     /// Cancelled when the server has ended.
@@ -58,10 +64,10 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(sessions: usize) -> Self {
+    fn new(sessions: usize, time: Duration) -> Self {
         let over = |rate: usize| Duration::from_secs_f64(sessions as f64 / rate as f64);
         Self {
-            closing: over(CLOSES_PER_SECOND),
+            closing: over(CLOSES_PER_SECOND).min(time.mul_f64(CLOSING_SHARE)),
             returning: over(RECONNECTS_PER_SECOND).min(INTERVAL_MAX),
         }
     }
@@ -73,6 +79,7 @@ impl Drain {
         let end = CancellationToken::new();
         Self {
             announced: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
             begin: end.child_token(),
             end,
             plan: OnceLock::new(),
@@ -90,15 +97,22 @@ impl Drain {
         self.announced.load(Ordering::Relaxed)
     }
 
-    /// Whether clients are being sent away.
+    /// Whether clients are being sent away, or the server has ended.
     pub(crate) fn is_begun(&self) -> bool {
-        self.begin.is_cancelled()
+        self.begun.load(Ordering::Relaxed)
     }
 
-    /// Begins to send `sessions` clients away.
-    pub(crate) fn begin(&self, sessions: usize) {
-        self.plan.get_or_init(|| Plan::new(sessions));
+    /// Begins to send `sessions` clients away, within `time`.
+    pub(crate) fn begin(&self, sessions: usize, time: Duration) {
+        self.plan.get_or_init(|| Plan::new(sessions, time));
+        self.begun.store(true, Ordering::Relaxed);
         self.begin.cancel();
+    }
+
+    /// Ends the server: what still runs stops without a word.
+    pub(crate) fn end(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+        self.end.cancel();
     }
 
     /// Waits until clients are sent away.
@@ -106,14 +120,9 @@ impl Drain {
         self.begin.cancelled().await;
     }
 
-    /// Waits until the server has ended: what still runs stops without a word.
+    /// Waits until the server has ended.
     pub(crate) async fn ended(&self) {
         self.end.cancelled().await;
-    }
-
-    /// Ends the server when dropped, so also when [`super::Server::run`] is.
-    pub(crate) fn end_guard(&self) -> DropGuard {
-        self.end.clone().drop_guard()
     }
 
     /// Waits until it is this client's turn to go; returns the interval to advise. With many clients
@@ -125,7 +134,7 @@ impl Drain {
     }
 
     async fn turn(&self) -> Duration {
-        let plan = self.plan.get().copied().unwrap_or_else(|| Plan::new(0));
+        let plan = self.plan.get().copied().unwrap_or_else(|| Plan::new(0, Duration::ZERO));
         select! {
             () = sleep(jitter(plan.closing)) => {
                 self.told.fetch_add(1, Ordering::Relaxed);
@@ -164,11 +173,19 @@ mod tests {
 
     #[test]
     fn clients_are_spread_over_their_number_by_the_rate() {
-        let plan = Plan::new(10_000);
+        let time = Duration::from_secs(30);
+        let plan = Plan::new(10_000, time);
         assert_eq!(plan.closing, Duration::from_secs(5));
         assert_eq!(plan.returning, Duration::from_secs(20));
-        assert_eq!(Plan::new(100_000).returning, INTERVAL_MAX);
-        assert_eq!(Plan::new(0).closing, Duration::ZERO);
+        assert_eq!(Plan::new(100_000, time).returning, INTERVAL_MAX);
+        assert_eq!(Plan::new(0, time).closing, Duration::ZERO);
+    }
+
+    #[test]
+    fn everybody_is_told_within_the_time_however_many_there_are() {
+        let plan = Plan::new(200_000, Duration::from_secs(30));
+        assert_eq!(plan.closing, Duration::from_secs(24));
+        assert_eq!(Plan::new(1, Duration::ZERO).closing, Duration::ZERO);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{
-    Method, Request, Response, Version,
+    Method, Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
     header::CONNECTION,
     server::conn::http1,
@@ -286,6 +286,9 @@ async fn operators(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let app = &http.app;
+    if let Err(problem) = route::check_host(&request) {
+        return admin::text(StatusCode::BAD_REQUEST, problem).map(Body::from);
+    }
     if admin::serves(request.uri().path()) {
         let refused = admin::misdirected(request.headers(), loopback_only);
         return match refused {

@@ -8,10 +8,10 @@ use std::{borrow::Cow, sync::Arc};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
     header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER,
         SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
     },
 };
@@ -316,7 +316,19 @@ fn check_head(http: &Http, request: &Request<Incoming>) -> Result<(), (StatusCod
         let problem = format!("the headers are longer than {} bytes\n", limits.header_bytes);
         return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem));
     }
-    Ok(())
+    check_host(request).map_err(|problem| (StatusCode::BAD_REQUEST, problem.to_owned()))
+}
+
+/// Refuses a request without a host or with several: rules of origins look at one of them, a proxy before
+/// us perhaps at another (RFC 9112 3.2).
+pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), &'static str> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    let may_lack = request.version() != Version::HTTP_11;
+    if hosts == 1 || (hosts == 0 && may_lack) {
+        Ok(())
+    } else {
+        Err("a request has exactly one Host header\n")
+    }
 }
 
 /// What a header counts for `limits.header_bytes`.

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use self::{
+    alarms::Alarms,
     binding::{Binding, Leave},
     io::RecvError,
     silence::Silence,
@@ -44,6 +45,7 @@ use crate::{
     ws::{close, decode::Event},
 };
 
+mod alarms;
 mod binding;
 mod delivery;
 pub mod io;
@@ -90,7 +92,9 @@ pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box
         binding: Binding::Nobody(leave),
         opened: app.fallback.moment(),
         texts: (false, false),
+        was_stuck: false,
         silence: Silence::since(clock::now()),
+        alarms: Alarms::default(),
         app,
         socket,
         upgraded,
@@ -133,9 +137,12 @@ pub(super) struct Connection {
     /// The connect that is held, and when it is answered.
     connect: Option<(Connect, Instant)>,
     silence: Silence,
+    alarms: Alarms,
     opened: Moment,
     /// Whether one text has come, and whether more have.
     texts: (bool, bool),
+    /// Whether the last thing to do was a batch that the socket did not take whole.
+    was_stuck: bool,
 }
 
 impl Connection {
@@ -158,11 +165,9 @@ impl Connection {
         let app = Arc::clone(&self.app);
         let mut drain = pin!(app.drain.sends_away());
         let mut timer = pin!(sleep_until(self.next_deadline().into()));
-        let mut was_stuck = false;
         loop {
-            let wake =
-                poll_fn(|cx| self.poll_wake(cx, timer.as_mut(), drain.as_mut(), was_stuck)).await;
-            was_stuck = matches!(wake, Wake::Stuck(..));
+            let wake = poll_fn(|cx| self.poll_wake(cx, timer.as_mut(), drain.as_mut())).await;
+            self.was_stuck = matches!(wake, Wake::Stuck(..));
             let handled = match wake {
                 Wake::Stuck(batch, offset) => Box::pin(self.write_stuck(batch, offset)).await,
                 Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
@@ -180,34 +185,33 @@ impl Connection {
             if let Err(end) = handled {
                 return end;
             }
-            self.rearm(timer.as_mut());
+            self.alarms.rearm(timer.as_mut(), self.next_deadline());
         }
     }
 
     /// Writes deliveries without leaving the poll, as long as there is nothing else to do.
     ///
     /// After a batch that was stuck everything else comes first: to a slow reader each is stuck, and it is
-    /// to be heard before the last of its queue.
+    /// to be heard before the last of its queue. What time brings comes first of all, or a client that
+    /// always has something to say would keep the server from it.
     fn poll_wake(
         &mut self,
         cx: &mut Context<'_>,
         timer: Pin<&mut Sleep>,
         drain: Pin<&mut impl Future<Output = Duration>>,
-        was_stuck: bool,
     ) -> Poll<Wake> {
-        if !was_stuck && let Poll::Ready(wake) = self.poll_deliver(cx) {
+        if let Poll::Ready(wake) = self.alarms.poll(cx, timer, drain, &self.app.drain) {
+            return Poll::Ready(wake);
+        }
+        if !self.was_stuck
+            && let Poll::Ready(wake) = self.poll_deliver(cx)
+        {
             return Poll::Ready(wake);
         }
         if let Poll::Ready(event) = self.socket.poll_recv(cx) {
             return Poll::Ready(Wake::Heard(event));
         }
-        if timer.poll(cx).is_ready() {
-            return Poll::Ready(Wake::Timer);
-        }
-        if let Poll::Ready(pause) = drain.poll(cx) {
-            return Poll::Ready(Wake::Drain(pause));
-        }
-        if was_stuck { self.poll_deliver(cx) } else { Poll::Pending }
+        if self.was_stuck { self.poll_deliver(cx) } else { Poll::Pending }
     }
 
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {

@@ -18,8 +18,8 @@ use crate::{
 
 impl Session {
     /// Takes one write of what waits for the WebSocket of `owner`, as [`Self::take`] does, or says what
-    /// else it should do. Of a deliver-only session it hears, without taking, while it holds a
-    /// `connect` (protocol.md 59).
+    /// else it should do. Of a deliver-only session it hears, without taking: that messages
+    /// wait while it holds a `connect` (protocol.md 59), and of its end at any time.
     pub fn poll_flow(
         self: &Arc<Self>,
         owner: Generation,

@@ -12,7 +12,7 @@ use httparse::{EMPTY_HEADER, Status};
 use hyper::{
     HeaderMap,
     header::{
-        CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRAILER,
+        CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE,
     },
 };
@@ -61,6 +61,8 @@ pub(super) fn parse(config: &Config, bytes: &Bytes) -> Option<(Request, usize)> 
     if !stays_open || header_bytes > limits.header_bytes || length > limits.message_size {
         return None;
     }
+    // Without a host it is refused, which is not plain.
+    headers.get(HOST)?;
     let end = head_length.checked_add(length)?;
     (end <= bytes.len()).then(|| (Request { headers, body: bytes.slice(head_length..end) }, end))
 }

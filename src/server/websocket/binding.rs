@@ -83,19 +83,6 @@ impl Binding {
         self.session().is_some_and(|session| session.is_deliver_only())
     }
 
-    /// Waits for the session; for ever if there is nothing to wait for.
-    ///
-    /// With deliver-only sessions only a pending connect may carry messages (protocol.md 59).
-    pub(super) async fn signal(&self, connect: bool) -> Ready {
-        match self {
-            Self::Carrier { session, generation } if connect || !session.is_deliver_only() => {
-                session.signal(*generation).await
-            }
-            Self::Leaving { session, generation, .. } => session.signal(*generation).await,
-            _ => std::future::pending().await,
-        }
-    }
-
     /// Waits until another carrier delivers for the session, or for the one that its client has moved on
     /// to. A write that is stuck then is given up, because its batch keeps the newer carrier waiting.
     pub(super) async fn taken_over(&self) {

@@ -2,18 +2,10 @@
 //!
 //! Source: protocol.md 98-110, 136; RFC 6455 5.5.2.
 
-use std::{
-    pin::Pin,
-    time::{Duration, Instant},
-};
-
-use tokio::{select, time::Sleep};
+use std::time::{Duration, Instant};
 
 use super::{BACKLOG_TIME, Connection, End, binding::Leave};
-use crate::{
-    broker::Ready,
-    server::{app::App, clock, connect::Release, report},
-};
+use crate::server::{app::App, clock, connect::Release, report};
 
 /// A timer that fires so late shows that the connection was not listened to.
 const OVERSLEPT: Duration = Duration::from_millis(250);
@@ -56,9 +48,6 @@ impl Connection {
         if now < due {
             return Ok(());
         }
-        if let Some(ready) = self.missed().await {
-            return self.session_is(ready).await;
-        }
         // Nobody read while the frames of a slow reader were written, and a message may take longer
         // than this to arrive: only a client of which there is not a byte is silent.
         if let Some(event) = self.socket.try_recv().await {
@@ -81,16 +70,6 @@ impl Connection {
         Ok(())
     }
 
-    /// What became of a session whose messages leave with connects only: between them nobody listens.
-    async fn missed(&self) -> Option<Ready> {
-        let ready = select! {
-            biased;
-            ready = self.binding.signal(true) => ready,
-            () = std::future::ready(()) => return None,
-        };
-        (ready != Ready::Messages).then_some(ready)
-    }
-
     pub(super) const fn is_alive(&mut self, now: Instant) {
         self.silence = Silence::since(now);
         self.socket.take_activity();
@@ -100,13 +79,5 @@ impl Connection {
         let connect = self.connect.as_ref().map(|(_, due)| *due);
         let leave = self.binding.leave().map(|leave| leave.at);
         [connect, leave].into_iter().flatten().fold(self.silence.ends(&self.app), Instant::min)
-    }
-
-    /// Moves the timer only if it would fire too late: one that fires early looks and sleeps on.
-    pub(super) fn rearm(&self, timer: Pin<&mut Sleep>) {
-        let next = self.next_deadline().into();
-        if timer.is_elapsed() || next < timer.deadline() {
-            timer.reset(next);
-        }
     }
 }
