@@ -74,8 +74,9 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             "server.drain_timeout",
             |c| &mut c.server.drain_timeout,
             Span(100, 3_600_000),
-            "Then: how long sessions are told to come back later and their connections closed, at \
-             most 2000 a second. What is open after that is cut, and the exit code is 6.",
+            "Then: how long sessions are told to come back later and their connections closed: 2000 a \
+             second, or more if they would take over 80 % of this. What is open after that is cut, and \
+             the exit code is 6.",
         ),
     ]
 }
