@@ -12,7 +12,7 @@ use protocol_tests::{
     service::{KEY, answer, broker, broker_with, call, post, publish_key},
 };
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 fn reached(sessions: u64, queued: u64) -> (u16, Value) {
     (200, json!({"ok": true, "sessions": sessions, "queued": queued}))
@@ -367,6 +367,53 @@ async fn a_broker_that_is_full_refuses_with_503() {
     let response = http::request(broker.address, &call("/publish/a", "1")).await;
     assert_error(&response, 503, "overloaded");
     assert!(response.header("retry-after").is_some());
+}
+
+/// A full broker, and a subscriber that makes room all the time.
+async fn full_and_emptied() -> (Broker, JoinHandle<()>) {
+    let broker = broker_with(|config| {
+        config.limits.queued_bytes = Some(5_000);
+        config.limits.batch = 10_000;
+        config.limits.message_size = 1 << 20;
+        config.api.max_batch = 10_000;
+        config.session.queue.max_messages = 10_000;
+    })
+    .await;
+    let mut reader = Polling::subscribed(broker.address, "/a").await;
+    let reading = tokio::spawn(async move {
+        loop {
+            reader.fetch().await;
+        }
+    });
+    (broker, reading)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_meets_a_full_broker_has_no_holes() {
+    let (broker, reading) = full_and_emptied().await;
+    let messages: Vec<Value> =
+        (0..3_000).map(|number| json!({"channel": "/a", "data": number})).collect();
+    let (_, answer) = post(broker.address, "/batch", &json!({"messages": messages})).await;
+    let results = answer["results"].as_array().unwrap();
+    let published = results.iter().take_while(|result| result["ok"] == json!(true)).count();
+    assert!((1..3_000).contains(&published), "{published}");
+    for (index, result) in results[published..].iter().enumerate() {
+        assert_eq!(result["error"]["code"], json!("overloaded"), "{published} + {index}");
+    }
+    reading.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p117_bare_publishes_that_meet_a_full_broker_have_no_holes_either() {
+    let (broker, reading) = full_and_emptied().await;
+    let batch: Vec<Value> = (0..3_000).map(|n| publish(&n.to_string(), "/a", n)).collect();
+    let request = Request::post("/cometd", json!(batch).to_string()).header("X-API-Key", KEY);
+    let replies = http::request(broker.address, &request).await.messages();
+    let done: Vec<bool> = replies.iter().map(|reply| reply["successful"] == json!(true)).collect();
+    let published = done.iter().take_while(|done| **done).count();
+    assert!((1..3_000).contains(&published), "{published}");
+    assert!(done[published..].iter().all(|done| !done), "{done:?}");
+    reading.abort();
 }
 
 #[tokio::test]

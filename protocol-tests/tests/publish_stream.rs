@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol_tests::{
-    bayeux::{Socket, delivery},
+    bayeux::{Polling, Socket, delivery},
     broker::Broker,
     deadline::{soon, within},
     service::{KEY, broker, broker_with, publish_key},
@@ -207,6 +207,23 @@ async fn a_line_over_the_limit_ends_the_stream() {
     let last = results.next().await.unwrap();
     assert_eq!((&last["line"], &last["error"]["code"]), (&json!(2), &json!("too_large")), "{last}");
     assert_eq!(results.next().await, None);
+}
+
+#[tokio::test]
+async fn a_line_that_meets_a_full_broker_ends_the_stream() {
+    let broker = broker_with(|config| config.limits.queued_bytes = Some(20_000)).await;
+    let _away = Polling::subscribed(broker.address, "/a").await;
+    let Stream { mut lines, mut results } = Stream::open(&broker).await;
+    for _ in 0..3 {
+        lines.message("x".repeat(9_000)).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(results.next().await.unwrap()["ok"], json!(true));
+    }
+    lines.message(1).await;
+    let result = results.next().await.unwrap();
+    assert_eq!(json!([result["line"], result["error"]["code"]]), json!([4, "overloaded"]));
+    assert_eq!(results.next().await, None, "the next line could overtake this one");
 }
 
 #[tokio::test]

@@ -77,8 +77,9 @@ pub(super) struct Outcome {
     pub(super) disconnected: bool,
     /// The client was sent to a handshake, because it is to change its transport.
     pub(super) steered: bool,
-    /// The key of the request has used up its rate: what follows would overtake what was refused.
-    rate_used_up: bool,
+    /// Why no more is published under the key of the request: what follows would overtake what was
+    /// refused.
+    publishing_ended: Option<Refusal>,
     /// Replies in request order, separated by commas.
     pub(super) replies: Vec<u8>,
     /// The connect of the batch. If its hold is not zero its reply is still to be written.
@@ -180,7 +181,9 @@ impl Turn<'_, '_> {
             return match Box::pin(self.publish_under(principal, &name, wakes)).await {
                 Ok(()) => self.succeed(),
                 Err(refusal) => {
-                    self.outcome.rate_used_up |= matches!(refusal, Refusal::RateLimited { .. });
+                    if let Refusal::RateLimited { .. } | Refusal::Overloaded = refusal {
+                        self.outcome.publishing_ended = Some(refusal);
+                    }
                     self.refuse(refusal, None);
                 }
             };
@@ -407,9 +410,10 @@ impl Turn<'_, '_> {
         if !principal.may_publish(channel) {
             return Err(Refusal::PublishDenied { reason: "not_in_key_channels" });
         }
-        let used_up =
-            self.outcome.rate_used_up || self.app.api.admit(principal, clock::now()).is_err();
-        if used_up {
+        if let Some(refusal) = self.outcome.publishing_ended {
+            return Err(refusal);
+        }
+        if self.app.api.admit(principal, clock::now()).is_err() {
             return Err(Refusal::RateLimited { reason: "publish_rate" });
         }
         let payload = Payload { data, ext: self.message.ext, extra: &self.message.extra };

@@ -74,8 +74,9 @@ struct Begun {
 impl Publisher {
     /// Publishes messages one after the other; those that could not be read keep their places.
     ///
-    /// Once the key has used up its rate the rest is refused too, though there may be a place for it
-    /// meanwhile: sent again it follows what was refused before it, so the order of a channel holds.
+    /// Once the key has used up its rate, or the broker is full, the rest is refused too, though there may
+    /// be a place for it meanwhile: sent again it follows what was refused before it, so the order of a
+    /// channel holds.
     pub(super) async fn publish_all(
         &self,
         entries: Vec<Result<Entry<'_>, Problem>>,
@@ -83,17 +84,17 @@ impl Publisher {
         let mut outcomes = Vec::with_capacity(entries.len());
         // Fired when the request is done, so that a burst wakes each receiver once.
         let mut wakes = Wakes::default();
-        let mut limited = None;
+        let mut end = None;
         for entry in entries {
-            let outcome = match (entry, &limited) {
+            let outcome = match (entry, &end) {
                 (Ok(entry), None) => self.publish(&entry, &mut wakes).await,
-                (Ok(entry), Some(pause)) => {
-                    self.check(&entry).and(Err(Problem::RateLimited(*pause)))
+                (Ok(entry), Some(problem)) => {
+                    self.check(&entry).and_then(|_| Err(Problem::clone(problem)))
                 }
                 (Err(problem), _) => Err(problem),
             };
-            if let Err(Problem::RateLimited(pause)) = outcome {
-                limited = Some(pause);
+            if let Err(problem @ (Problem::RateLimited(_) | Problem::Overloaded)) = &outcome {
+                end = Some(problem.clone());
             }
             outcomes.push(outcome);
         }

@@ -187,6 +187,10 @@ impl Stream {
             Ok(entry) => self.publish_in_turn(&entry, wakes).await?,
             Err(problem) => Err(problem),
         };
+        if outcome == Err(Problem::Overloaded) {
+            // The next line might find room and overtake this one.
+            return Err(self.fail(Problem::Overloaded));
+        }
         if let Err(problem) = &outcome {
             self.publisher.caller.log(problem);
         }
