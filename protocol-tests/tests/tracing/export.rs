@@ -41,6 +41,29 @@ async fn spans_go_in_batches_over_one_connection_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_collector_may_close_its_connection_after_each_batch() {
+    let mut collector = BackEnd::start().await;
+    let broker = Broker::with(|config| {
+        settings(collector.address, config);
+        config.otel.traces_per_second = 10_000;
+        config.otel.interval = Duration::from_millis(500);
+    })
+    .await;
+    let mut publisher = Socket::connected(broker.address).await;
+    for number in 0..1_100 {
+        publisher.publish("/a", number).await;
+    }
+    let mut found = 0;
+    while found < 1_100 {
+        let call = collector.call().await;
+        found += spans(&call.body).len();
+        let closing = "HTTP/1.1 200 X\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        call.raw(closing, true);
+    }
+    assert_eq!(found, 1_100, "each once");
+}
+
+#[tokio::test]
 async fn a_stop_sends_what_waits() {
     let collector = Collector::start().await;
     let broker = Broker::with(|config| {

@@ -19,7 +19,10 @@ const CROWD: usize = 5_000;
 
 /// A broker with a crowd on one channel, and somebody who listens to what is published.
 fn site() -> (Publisher, Tap) {
-    let config = Config::default();
+    site_of(Config::default())
+}
+
+fn site_of(config: Config) -> (Publisher, Tap) {
     let broker = Broker::new(&config, clock::now());
     let app = Arc::new(App::new(config, broker, true).unwrap());
     for number in 0..CROWD as u128 {
@@ -125,4 +128,26 @@ async fn a_message_under_an_idempotency_key_is_told_of_once_whoever_leaves() {
     assert!(repeat.replayed && repeat.sessions == CROWD, "{repeat:?}");
     tasks_end(&publisher).await;
     assert_eq!(told(&tap), [CROWD]);
+}
+
+#[cfg(feature = "otel")]
+#[tokio::test]
+async fn the_span_of_who_leaves_ends_when_the_message_has_arrived() {
+    let mut config = Config::default();
+    (config.otel.endpoint, config.otel.sample_ratio) = ("http://127.0.0.1:1".into(), 1.0);
+    let (publisher, tap) = site_of(config);
+    // Spans do not depend on listeners.
+    drop(tap);
+    let spans = || publisher.caller.app.tracer.as_ref().unwrap().waiting();
+    let (message, mut wakes, mut others) = (entry(None), Wakes::default(), Wakes::default());
+    {
+        let mut first = Box::pin(publisher.publish(&message, &mut wakes));
+        begin(first.as_mut());
+        let mut second = Box::pin(publisher.publish(&message, &mut others));
+        begin(second.as_mut());
+        drop(second);
+        assert_eq!(spans(), 0);
+    }
+    tasks_end(&publisher).await;
+    assert_eq!(spans(), 2);
 }
