@@ -433,20 +433,6 @@ impl Broker {
         What::Disconnect { cause, age, delivered, discarded }
     }
 
-    fn extend(&self, session: &Arc<Session>, life: Duration, now: Instant) {
-        let due = self.clock.after(now, life);
-        if session.extend(due) {
-            self.schedule(session, due);
-        }
-    }
-
-    /// Puts a session into the wheel if no earlier entry will look at it.
-    fn schedule(&self, session: &Session, due: u64) {
-        if session.needs_wheel(due) {
-            self.wheel.lock().insert(session.id(), due);
-        }
-    }
-
     /// Finds or creates a channel; `None` at the limit of channels.
     fn topic(&self, name: &ChannelName) -> Option<Arc<Topic>> {
         if let Some(topic) = self.topics.get(name.as_str()) {

@@ -1,15 +1,23 @@
 //! When sessions end by themselves: the broker's clock and a lazy hashed wheel of deadlines.
 //!
 //! A session sits in the wheel once. When its slot comes up the session is asked; alive, it goes
-//! back in at its new deadline. So a heartbeat is one atomic store and never touches the wheel; only
-//! a deadline that moves *earlier* adds an entry. Source: architecture.md 7; protocol.md 50-53.
+//! back in. So a heartbeat is one atomic store and never touches the wheel. A deadline that moves *earlier*
+//! would need another entry; because nobody is left in the wheel for longer than any deadline takes, none
+//! ever gets before the entry. Source: architecture.md 7; protocol.md 50-53.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use super::{deliveries::micros, session::SessionId};
+use super::{
+    Broker,
+    deliveries::micros,
+    session::{Session, SessionId},
+};
 
 /// Width of a slot, and the period of [`super::Broker::tick`]: a removal is at most two of them late.
 pub const TICK: Duration = Duration::from_millis(500);
@@ -55,8 +63,12 @@ impl Clock {
 
     /// The broker's time of a deadline `life` after `now`.
     pub(super) fn after(&self, now: Instant, life: Duration) -> u64 {
-        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-        self.at(now).saturating_add(life).min(DEADLINE_MAX)
+        later(self.at(now), life)
+    }
+
+    /// The broker's time of a deadline `life` after the last tick.
+    pub(super) fn after_tick(&self, life: Duration) -> u64 {
+        later(self.latest(), life)
     }
 
     /// The broker's time at the last tick.
@@ -79,6 +91,11 @@ impl Clock {
         let elapsed = now.saturating_duration_since(self.epoch).as_millis();
         u64::try_from(elapsed).unwrap_or(u64::MAX)
     }
+}
+
+fn later(from: u64, life: Duration) -> u64 {
+    let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+    from.saturating_add(life).min(DEADLINE_MAX)
 }
 
 /// Something to ask a session at a time.
@@ -132,6 +149,28 @@ impl Wheel {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.iter().map(Vec::len).sum::<usize>() + self.ready.len()
+    }
+}
+
+impl Broker {
+    /// Moves the deadline of a session later, to `life` from `now`.
+    pub(super) fn extend(&self, session: &Arc<Session>, life: Duration, now: Instant) {
+        let due = self.clock.after(now, life);
+        if session.extend(due) {
+            self.schedule(session, due);
+        }
+    }
+
+    /// Puts a session into the wheel if no earlier entry will look at it.
+    ///
+    /// It is looked at within `session.max_interval`, however late it is due: nothing gives it less from now on.
+    /// So no deadline to come is before this entry, and a client that announces ever shorter pauses has no more of
+    /// them than any other.
+    pub(super) fn schedule(&self, session: &Session, due: u64) {
+        let at = due.min(self.clock.after_tick(self.settings.max_interval));
+        if session.needs_wheel(at) {
+            self.wheel.lock().insert(session.id(), at);
+        }
     }
 }
 

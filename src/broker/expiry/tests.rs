@@ -102,7 +102,7 @@ fn p055_a_closed_socket_starts_max_interval() {
 }
 
 #[test]
-fn an_earlier_deadline_adds_an_entry_and_the_later_one_goes_stale() {
+fn an_earlier_deadline_is_kept_by_the_entry_of_the_later_one() {
     let mut node = Node::new();
     let (_, owner) = node.broker.connect(&node.session, Carrier::Poll, node.now);
     node.broker.left(&node.session, owner, 300 * SECOND, node.now);
@@ -110,11 +110,33 @@ fn an_earlier_deadline_adds_an_entry_and_the_later_one_goes_stale() {
     let (first, owner) = node.broker.connect(&node.session, Carrier::Poll, node.now);
     assert!(!first);
     node.broker.left(&node.session, owner, Duration::ZERO, node.now);
-    assert_eq!(node.wheel(), 2);
+    assert_eq!(node.wheel(), 1);
+    node.assert_lives(60 * SECOND);
+}
+
+#[test]
+fn ever_shorter_pauses_leave_one_entry_at_any_phase_of_the_tick() {
+    let mut node = Node::new();
+    for pause_ms in (0..600_000_u32).rev().step_by(149) {
+        node.now += Duration::from_millis(7);
+        if pause_ms % 70 == 0 {
+            node.broker.tick(node.now);
+        }
+        let (_, owner) = node.broker.connect(&node.session, Carrier::Poll, node.now);
+        node.broker.left(&node.session, owner, pause_ms * MS, node.now);
+        assert_eq!(node.wheel(), 1, "after a pause of {pause_ms} ms");
+    }
+    node.broker.end(&node.session, Cause::Client);
     node.pass(61 * SECOND);
-    assert_eq!((node.broker.sessions(), node.wheel()), (0, 1));
-    node.pass(300 * SECOND);
-    assert_eq!(node.wheel(), 0, "the stale entry goes when it is due");
+    assert_eq!(node.wheel(), 0, "what a session leaves goes within max_interval");
+}
+
+#[test]
+fn a_long_pause_is_kept_to_the_second() {
+    let mut node = Node::new();
+    let (_, owner) = node.broker.connect(&node.session, Carrier::Poll, node.now);
+    node.broker.left(&node.session, owner, 600 * SECOND, node.now);
+    node.assert_lives(660 * SECOND);
 }
 
 #[test]
