@@ -37,6 +37,7 @@ mod reach;
 mod roster;
 mod routes;
 mod rules;
+mod served;
 mod session;
 mod settings;
 mod subscribe;
@@ -86,6 +87,7 @@ use self::{
     moves::Moves,
     roster::Roster,
     rules::Rules,
+    served::Served,
     session::Subscription,
     settings::Settings,
     sweep::Sweep,
@@ -109,6 +111,7 @@ pub struct Broker {
     patterns: PatternGeneration,
     sweep: Sweep,
     holds: Arc<Holds>,
+    served: Served,
     rules: Rules,
     settings: Settings,
     meter: Arc<Meter>,
@@ -140,6 +143,7 @@ impl Broker {
             patterns: PatternGeneration::default(),
             sweep: Sweep::default(),
             holds: Arc::default(),
+            served: Served::default(),
             rules: Rules::new(config),
             settings: Settings::new(config),
             meter: Arc::default(),
@@ -229,7 +233,7 @@ impl Broker {
         carrier: Carrier,
         now: Instant,
     ) -> (bool, Generation) {
-        let first = session.set_connected();
+        let first = self.set_connected(session);
         (first, self.claim(session, carrier, true, now))
     }
 
@@ -282,6 +286,7 @@ impl Broker {
         }
         self.sessions.remove(&session.id());
         self.roster.remove(session);
+        self.served.leave(session);
         session.uncount();
         for Subscription { name, topic, key } in &subscriptions {
             if topic.remove(*key) {
@@ -326,12 +331,6 @@ impl Broker {
     #[must_use]
     pub fn is_held(&self, browser: BrowserId) -> bool {
         self.holds.has(browser)
-    }
-
-    /// Whether a session of `browser` has connected; looks at every session.
-    #[must_use]
-    pub fn serves(&self, browser: BrowserId) -> bool {
-        self.sessions.iter().any(|entry| entry.browser() == Some(browser) && entry.is_connected())
     }
 
     /// Where everything that happens is told.

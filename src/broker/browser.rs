@@ -10,7 +10,7 @@ use std::fmt;
 ///
 /// A plain comparison is safe: a value gets here only after its signature was verified, so there is
 /// nothing to learn by guessing prefixes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrowserId([u8; Self::LENGTH]);
 
 impl BrowserId {

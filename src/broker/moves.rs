@@ -90,6 +90,7 @@ impl Broker {
         };
         self.sessions.remove(&old.id());
         self.roster.remove(old);
+        self.served.leave(old);
         old.uncount();
         let end = self.count_end(old, Cause::Moved, closed);
         let due = self.clock.after(now, CLAIM_TIME);

@@ -61,6 +61,8 @@ pub struct Session {
     browser: Option<BrowserId>,
     created: u64,
     connected: AtomicBool,
+    /// It is counted for its browser; see [`Served`](super::served::Served), which alone writes it.
+    pub(super) serves: AtomicBool,
     /// Its client gets events.
     monitors: AtomicBool,
     transport: LastTransport,
@@ -115,6 +117,7 @@ impl Session {
             browser,
             created: now,
             connected: AtomicBool::new(false),
+            serves: AtomicBool::new(false),
             monitors: AtomicBool::new(false),
             transport: LastTransport::begin(&counters.sessions),
             routes: SharedRoutes::default(),
@@ -310,8 +313,8 @@ impl Session {
         self.created
     }
 
-    /// Marks the session connected, for a connect that takes nothing over; true the first time.
-    pub fn set_connected(&self) -> bool {
+    /// Marks the session connected; true the first time.
+    pub(super) fn set_connected(&self) -> bool {
         let first = !self.connected.swap(true, Ordering::Relaxed);
         if first {
             self.release_own();

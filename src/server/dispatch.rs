@@ -261,7 +261,7 @@ impl Turn<'_, '_> {
         // The first connect has the type of the handshake, and may arrive after the stream.
         if carrier == Carrier::Poll
             && session.is_streamed()
-            && (session.set_connected() || self.is_of_a_stream())
+            && (self.app.broker.set_connected(session) || self.is_of_a_stream())
         {
             return self.write(None, Some(streamed_advice(self.app)));
         }

@@ -145,23 +145,17 @@ impl Fallback {
         now: Instant,
         serves: impl FnOnce() -> bool,
     ) -> bool {
-        if !self.state.lock().books.is_mute(browser, now) {
+        let mut state = self.state.lock();
+        if !state.books.is_mute(browser, now) {
             return false;
         }
-        // Looks at every session, so nobody waits for it, and who is in service is not asked for again
-        // soon.
-        let serves = serves();
-        let mut state = self.state.lock();
-        if serves {
+        // Under the lock: a browser is in service before it says here that it speaks.
+        if serves() {
             state.books.spoke(browser);
             return false;
         }
-        // It may have spoken meanwhile.
-        let mute = state.books.is_mute(browser, now);
-        if mute {
-            state.books.refuse(browser, now);
-        }
-        mute
+        state.books.refuse(browser, now);
+        true
     }
 
     /// Whether a connect of `session` is to be answered by sending its client to a handshake
