@@ -107,6 +107,7 @@ fn runs_of(scene: &str) -> u32 {
     match scene {
         "publish_100000" => 0,
         "publish_1000" | "take_1000" => 20,
+        "drop_oldest_100" | "latest_100" => 200,
         _ => 1_000,
     }
 }

@@ -22,7 +22,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new() -> Self {
-        let mut config = Config::default();
+        Self::of(Config::default())
+    }
+
+    /// As [`Self::new`], with room for as much.
+    pub(crate) fn of(mut config: Config) -> Self {
         config.limits.sessions = 2_000_000;
         config.limits.channels = 2_000_000;
         let now = clock::now();

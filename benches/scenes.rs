@@ -15,6 +15,7 @@ use bayeuxd::{
     Config, Server,
     bayeux::{ChannelName, Frame, MessageLimits, Meter, QueuePolicy, parse_batch},
     broker::{Cause, Take},
+    config::ChannelRule,
     events::{Filter, Rights, Tap},
     server::Exchange,
 };
@@ -40,7 +41,7 @@ pub(crate) struct Entry {
 }
 
 /// All scenes.
-pub(crate) const SCENES: [Entry; 14] = [
+pub(crate) const SCENES: [Entry; 16] = [
     Entry { name: "parse", make: || Box::new(Parse::new()) },
     Entry { name: "encode", make: || Box::new(Encode::new()) },
     Entry { name: "request_publish", make: || Box::new(Request::publish()) },
@@ -50,6 +51,8 @@ pub(crate) const SCENES: [Entry; 14] = [
     Entry { name: "publish_1", make: || Box::new(Publish::to(1)) },
     Entry { name: "publish_1000", make: || Box::new(Publish::to(1_000)) },
     Entry { name: "publish_100000", make: || Box::new(Publish::to(100_000)) },
+    Entry { name: "drop_oldest_100", make: || Box::new(Stalled::new(QueuePolicy::DropOldest)) },
+    Entry { name: "latest_100", make: || Box::new(Stalled::new(QueuePolicy::Latest)) },
     Entry { name: "take_1000", make: || Box::new(TakeAll::new()) },
     Entry { name: "match_hot", make: || Box::new(Match::new(false)) },
     Entry { name: "match_cold", make: || Box::new(Match::new(true)) },
@@ -177,6 +180,43 @@ impl Scene for Publish {
 
     fn run(&mut self) {
         self.node.publish(&self.channel, &self.data);
+    }
+}
+
+/// A publish into the long queues of 100 sessions whose clients do not come back, by a lossy channel.
+struct Stalled {
+    node: Node,
+    /// 900 channels: with `latest` each has one message in each queue, with `drop_oldest` the queues are full.
+    channels: Vec<ChannelName>,
+    data: Box<RawValue>,
+    /// Of the next publish. Every other round goes backwards, or the message that is replaced would always be
+    /// the oldest.
+    next: usize,
+}
+
+impl Stalled {
+    fn new(policy: QueuePolicy) -> Self {
+        let mut config = Config::default();
+        config.channels.push(ChannelRule {
+            pattern: "/chat/**".to_owned(),
+            queue_policy: Some(policy),
+            ..ChannelRule::default()
+        });
+        let mut node = Node::of(config);
+        (0..100).for_each(|_| node.subscriber(&name("/chat/**")));
+        let channels = (0..900).map(|number| name(&format!("{CHANNEL}/{number}"))).collect();
+        let mut stalled = Self { node, channels, data: data(), next: 0 };
+        (0..1_800).for_each(|_| stalled.run());
+        stalled
+    }
+}
+
+impl Scene for Stalled {
+    fn run(&mut self) {
+        let (round, place) = (self.next / self.channels.len(), self.next % self.channels.len());
+        let place = if round % 2 == 0 { place } else { self.channels.len() - 1 - place };
+        self.next += 1;
+        self.node.publish(self.channels.get(place).expect("it is in range"), &self.data);
     }
 }
 

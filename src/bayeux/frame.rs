@@ -157,6 +157,11 @@ impl Frame {
         self.0.handling.policy
     }
 
+    /// Whether a full queue drops it, or others for it, instead of ending its session.
+    pub fn is_lossy(&self) -> bool {
+        self.policy() != QueuePolicy::Disconnect
+    }
+
     /// Until when it may wait for others; see [`Handling::lazy_until`].
     pub fn lazy_until(&self) -> Option<u64> {
         self.0.handling.lazy_until

@@ -18,6 +18,8 @@ use crate::events::{Cause, Policy};
 
 /// Mailbox pushes in one step: about a millisecond.
 const STEP_PUSHES: usize = 4096;
+/// Queued messages that one looks at, or drops, in the time of a push; measured, when none is in a cache.
+const LOOKS_PER_PUSH: usize = 8;
 /// Wakers collected before they are fired.
 const WAKES_MAX: usize = 256;
 
@@ -126,7 +128,7 @@ impl Delivery {
         while budget > 0
             && let Some(session) = self.next_session(&mut budget)
         {
-            queued += self.push(&session, wakes);
+            queued += self.push(&session, &mut budget, wakes);
             budget = budget.saturating_sub(self.run.len());
         }
         wakes.pushes += pushes - budget;
@@ -200,8 +202,9 @@ impl Delivery {
         None
     }
 
-    /// Puts the run into one mailbox; says how many messages went in.
-    fn push(&self, session: &Arc<Session>, wakes: &mut Wakes) -> usize {
+    /// Puts the run into one mailbox; says how many messages went in. What that costs beyond the push itself
+    /// is taken from `budget`.
+    fn push(&self, session: &Arc<Session>, budget: &mut usize, wakes: &mut Wakes) -> usize {
         let counters = &self.broker.counters;
         let mut queued = 0;
         for message in &self.run {
@@ -215,6 +218,9 @@ impl Delivery {
             if let Some(policy) = pushed.dropped.policy() {
                 counters.dropped(pushed.dropped);
                 self.broker.tell_queue(session, policy);
+            }
+            if pushed.looked > 0 {
+                *budget = budget.saturating_sub(pushed.looked / LOOKS_PER_PUSH);
             }
             wakes.extend(pushed.waker);
             queued += usize::from(pushed.entered);

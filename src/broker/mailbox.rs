@@ -8,6 +8,7 @@
 //! Source: Bayeux 1.0 on message delivery; protocol.md 56-64; CometD's `ServerSessionImpl`, which
 //! drains messages into dead connections where this does not.
 
+mod aside;
 mod carrier;
 mod events;
 mod lossy;
@@ -18,7 +19,7 @@ mod parked;
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 pub use self::carrier::{Carrier, Generation};
-use self::{out::Out, parked::Transit};
+use self::{aside::Aside, lossy::Room, out::Out, parked::Transit};
 pub(super) use self::{
     outcome::{Closed, Dropped, Pushed, Settled},
     parked::Estate,
@@ -30,7 +31,6 @@ use super::{
 };
 use crate::{
     bayeux::{Frame, Mark},
-    config::QueuePolicy,
     events::Cause,
 };
 
@@ -76,6 +76,9 @@ const KEPT_ROOM: usize = 8;
 #[derive(Debug)]
 pub(super) struct Mailbox {
     queue: VecDeque<Frame>,
+    /// Lossy messages of a queue that has become long; `None` for all but those.
+    aside: Option<Box<Aside>>,
+    /// Bytes of both.
     queue_bytes: usize,
     /// The batch that is out.
     out: Option<Out>,
@@ -109,6 +112,7 @@ impl Mailbox {
     pub(super) fn new(deliver_only: bool) -> Self {
         Self {
             queue: VecDeque::new(),
+            aside: None,
             queue_bytes: 0,
             out: None,
             owner: Generation::default(),
@@ -162,10 +166,10 @@ impl Mailbox {
         if owner != self.owner || self.ended.is_some() || !free {
             return None;
         }
-        let window = self.unacknowledged.as_mut()?;
-        self.queue_bytes = 0;
+        self.unacknowledged.as_ref()?;
+        let frames = self.drain();
         self.patience.taken(false);
-        Some(window.send(std::mem::take(&mut self.queue)))
+        self.unacknowledged.as_mut().map(|window| window.send(frames))
     }
 
     /// Appends a frame; see [`Pushed`]. An ended mailbox takes nothing.
@@ -176,24 +180,26 @@ impl Mailbox {
         if let Some(parked) = self.park(frame, bounds) {
             return parked;
         }
+        if frame.is_lossy() || self.aside.is_some() || !self.fits(frame, bounds) {
+            return self.push_making_room(frame, bounds);
+        }
         if self.queue.is_empty() {
             self.patience.calm();
         }
-        let mut dropped = Dropped::default();
-        if frame.policy() == QueuePolicy::Latest || !self.fits(frame, bounds) {
-            self.displace(frame, bounds, &mut dropped);
-            if !self.fits(frame, bounds) {
-                return self.refuse(frame, dropped);
-            }
-            self.dropped += dropped.total();
-        }
         self.queue_bytes += frame.bytes();
         self.queue.push_back(frame.clone());
+        self.pushed(frame, Room::default())
+    }
+
+    /// What a push did that put `frame` into the queue.
+    #[inline(always)] // twice, once for each way into the queue
+    fn pushed(&mut self, frame: &Frame, Room { dropped, looked }: Room) -> Pushed {
         self.had_messages = true;
         Pushed {
             ask_at: self.patience.entered(frame.lazy_until()),
             waker: self.wake(),
             dropped,
+            looked,
             entered: true,
             carried: self.is_carried(),
             overflow: false,
@@ -252,9 +258,15 @@ impl Mailbox {
             None => !self.carrier.flows() && self.requests_carry(),
         };
         let acknowledges = self.unacknowledged.is_some();
-        let available = !self.queue.is_empty() && self.out.is_none() && !self.is_leaving();
+        let available = !self.is_empty() && self.out.is_none() && !self.is_leaving();
         if !entitled || acknowledges || !available || self.ended.is_some() {
             return None;
+        }
+        if self.aside.is_some() {
+            let (frames, bytes) = self.take_apart(take);
+            self.patience.taken(!self.is_empty());
+            self.out = Some(Out::new(frames.len(), bytes));
+            return Some(frames);
         }
         let mut bytes = 0;
         let mut count = 0;
@@ -292,13 +304,11 @@ impl Mailbox {
             return settled;
         }
         while let Some(frame) = unwritten.pop() {
-            if frame.policy() == QueuePolicy::Latest && self.latest_of(&frame).is_some() {
+            if self.has_newer(&frame) {
                 settled.dropped.latest += 1;
-                continue;
+            } else {
+                self.prepend(frame);
             }
-            self.queue_bytes += frame.bytes();
-            self.queue.push_front(frame);
-            self.patience.lose();
         }
         if self.queue.capacity() == 0 && unwritten.capacity() <= KEPT_ROOM {
             self.queue = unwritten.into();
@@ -334,7 +344,7 @@ impl Mailbox {
         let discarded = self.waiting() + self.unacknowledged();
         self.transit = None;
         self.unacknowledged = None;
-        self.queue = VecDeque::new();
+        (self.queue, self.aside) = (VecDeque::new(), None);
         self.queue_bytes = 0;
         self.ended = Some(cause);
         let closed = Closed { delivered: self.delivered, discarded };
@@ -364,10 +374,6 @@ impl Mailbox {
 
     pub(super) const fn deliver_only(&self) -> bool {
         self.deliver_only
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
     }
 
     /// Messages in the queue and parked.
@@ -400,7 +406,7 @@ impl Mailbox {
 
     /// Whether messages wait that are not, or no longer, lazy.
     pub(super) fn is_due(&self) -> bool {
-        !self.queue.is_empty() && self.patience.is_lost()
+        self.patience.is_lost() && !self.is_empty()
     }
 
     /// Asks about lazy messages; see [`LazyDue`].
@@ -436,9 +442,10 @@ impl Mailbox {
         if due { self.waiter.take() } else { None }
     }
 
+    #[inline(always)] // each push asks
     fn fits(&self, frame: &Frame, bounds: QueueBounds) -> bool {
         let (count, bytes) = self.elsewhere();
-        self.queue.len() + count < bounds.messages_max
+        self.len() + count < bounds.messages_max
             && self.queue_bytes + bytes + frame.bytes() <= bounds.bytes_max
     }
 }

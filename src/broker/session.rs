@@ -421,11 +421,9 @@ impl Session {
             list.push(Subscription { name: name.clone(), topic, key });
             self.counters.subscriptions.add(1);
         }
-        let waker = self.mailbox.lock().release(name);
+        let released = self.mailbox.lock().release(name);
         drop(subscriptions);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.finish(released);
         Ok(())
     }
 
@@ -438,11 +436,9 @@ impl Session {
         self.counters.subscriptions.sub(1);
         // Still under the lock: a subscription made meanwhile would be a second one in the topic.
         let was_last = gone.topic.remove(gone.key);
-        let waker = self.mailbox.lock().disclaim(name);
+        let released = self.mailbox.lock().disclaim(name);
         drop(subscriptions);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.finish(released);
         Some(was_last)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    iter,
     pin::pin,
     task::{Context, Waker},
 };
@@ -13,7 +14,7 @@ use crate::{
     bayeux::ChannelName,
     broker::{
         Carrier, Delivered, Generation, Payload, Published, Reach, Sid,
-        tests::{Bell, drain, id, name, raw, start},
+        tests::{Bell, drain, id, lossy_config, name, raw, start},
     },
     config::Config,
     events::Peer,
@@ -167,6 +168,26 @@ fn a_long_walk_goes_in_steps_and_meets_everybody_once() {
         .collect();
     assert_eq!(finish(&mut node.walk("/a", 1)), [Progress::More, Progress::Done]);
     assert!(sessions.iter().all(|session| session.queued() == 1));
+}
+
+#[test]
+fn messages_that_a_push_looks_at_count_into_the_step() {
+    const SESSIONS: u8 = 12;
+    let node = Node::new(&lossy_config(), SESSIONS);
+    let lossless = LOOKS_PER_PUSH * 10;
+    for session in 0..usize::from(SESSIONS) {
+        node.subscribe(session, "/a");
+        node.subscribe(session, "/old/a");
+    }
+    (0..lossless).for_each(|number| drop(node.walk("/a", number)));
+    let steps = |number| {
+        let (mut walk, mut wakes) = (node.walk("/old/a", number), Wakes::default());
+        let steps = iter::repeat_with(|| walk.step_by(22, &mut wakes));
+        steps.take_while(|progress| *progress != Progress::Done).count()
+    };
+    // Two sessions a step: each push looks at the time of ten.
+    assert_eq!(steps(1), usize::from(SESSIONS) / 2);
+    assert_eq!(steps(2), 0, "what it found out is remembered");
 }
 
 #[test]

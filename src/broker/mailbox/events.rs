@@ -41,7 +41,7 @@ impl Mailbox {
         let feed = self.feed.as_ref()?;
         let free = took || self.out.is_none();
         let entitled = self.is_owner(owner) && !self.is_leaving();
-        if !entitled || !free || self.acknowledges() || !self.queue.is_empty() {
+        if !entitled || !free || self.acknowledges() || !self.is_empty() {
             return None;
         }
         let flows = self.flows();

@@ -19,6 +19,8 @@ pub(in crate::broker) struct Pushed {
     pub(in crate::broker) carried: bool,
     /// The bound is reached and nothing lossy is left to drop: the session has to end.
     pub(in crate::broker) overflow: bool,
+    /// Messages in the queue that were looked at or dropped, if they were more than a few.
+    pub(in crate::broker) looked: usize,
     /// The message is lazy: its session is to be asked then (protocol.md 122).
     pub(in crate::broker) ask_at: Option<u64>,
 }

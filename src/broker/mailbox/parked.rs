@@ -122,8 +122,7 @@ impl Mailbox {
         let mut frames =
             self.unacknowledged.take().map_or_else(Vec::new, |window| window.into_frames());
         // Of a channel that was claimed for a while, what is parked is newer than what is queued.
-        frames.extend(std::mem::take(&mut self.queue));
-        self.queue_bytes = 0;
+        frames.extend(self.drain());
         let transit = self.transit.get_or_insert_default();
         frames.extend(std::mem::take(&mut transit.parked).frames);
         transit.heir = Some(Arc::clone(heir));
@@ -147,24 +146,24 @@ impl Mailbox {
     }
 
     /// The client subscribed to `name`: everything parked that it matches joins the queue.
-    pub(in crate::broker) fn release(&mut self, name: &ChannelName) -> Option<Waker> {
+    pub(in crate::broker) fn release(&mut self, name: &ChannelName) -> Option<Settled> {
         let parked = &mut self.transit.as_mut()?.parked;
         parked.names.remove(name);
         parked.claimed.insert(name.clone());
         let frames = parked.take(|frame| name.matches(frame.channel()) && !is_own(frame));
-        self.enqueue_released(frames)
+        Some(self.enqueue_released(frames))
     }
 
     /// The client has connected: messages for itself, which need no subscription, join the queue.
-    pub(in crate::broker) fn release_own(&mut self) -> Option<Waker> {
+    pub(in crate::broker) fn release_own(&mut self) -> Option<Settled> {
         let parked = &mut self.transit.as_mut()?.parked;
         let frames = parked.take(is_own);
-        self.enqueue_released(frames)
+        Some(self.enqueue_released(frames))
     }
 
     /// The client gave a subscription up: what comes for it is not claimed any more. What waited for
     /// nothing else joins the queue, as what is queued for any other subscription stays there.
-    pub(in crate::broker) fn disclaim(&mut self, name: &ChannelName) -> Option<Waker> {
+    pub(in crate::broker) fn disclaim(&mut self, name: &ChannelName) -> Option<Settled> {
         let parked = &mut self.transit.as_mut()?.parked;
         parked.claimed.remove(name);
         if !parked.names.remove(name) {
@@ -174,7 +173,7 @@ impl Mailbox {
         let waits = |frame: &Frame| names.iter().any(|other| other.matches(frame.channel()));
         let frames = parked.take(|frame| !waits(frame) && !is_own(frame));
         parked.names = names;
-        self.enqueue_released(frames)
+        Some(self.enqueue_released(frames))
     }
 
     /// Subscriptions of the session before that the client has not renewed.
@@ -198,38 +197,38 @@ impl Mailbox {
             settled.discarded = unwritten.len();
             return settled;
         }
+        // Where newer ones of its channel are queued, a message goes before them.
+        let mut queued: HashSet<ChannelName> =
+            self.frames().map(|frame| frame.channel().clone()).collect();
+        let mut replaced = self.transit.as_ref().map_or_else(HashSet::new, |transit| {
+            let parked = transit.parked.frames.iter();
+            let latest = parked.filter(|frame| frame.policy() == QueuePolicy::Latest);
+            latest.map(|frame| frame.channel().clone()).collect()
+        });
         for frame in unwritten.into_iter().rev() {
-            if frame.policy() == QueuePolicy::Latest && self.has_newer(&frame) {
+            if replaced.contains(frame.channel()) || self.has_newer(&frame) {
                 settled.dropped.latest += 1;
                 continue;
             }
-            // Where newer ones of its channel are queued, it goes before them.
-            let queued = |queue: &VecDeque<Frame>| {
-                queue.iter().any(|newer| newer.channel() == frame.channel())
-            };
             match &mut self.transit {
-                Some(transit) if transit.parked.holds_back(&frame) && !queued(&self.queue) => {
+                Some(transit)
+                    if transit.parked.holds_back(&frame) && !queued.contains(frame.channel()) =>
+                {
+                    if frame.policy() == QueuePolicy::Latest {
+                        replaced.insert(frame.channel().clone());
+                    }
                     transit.parked.bytes += frame.bytes();
                     transit.parked.frames.push_front(frame);
                 }
                 _ => {
-                    self.queue_bytes += frame.bytes();
-                    self.queue.push_front(frame);
-                    self.patience.lose();
+                    queued.insert(frame.channel().clone());
+                    self.prepend(frame);
                 }
             }
         }
         self.dropped += settled.dropped.total();
         settled.waker = self.wake();
         settled
-    }
-
-    /// Whether a message waits that replaces `older`, of a channel with the policy `latest`.
-    fn has_newer(&self, older: &Frame) -> bool {
-        let parked = self.transit.as_ref().is_some_and(|transit| {
-            transit.parked.frames.iter().any(|frame| replaces(frame, older))
-        });
-        parked || self.latest_of(older).is_some()
     }
 
     /// Parks a message that its client has not subscribed to again; `None`: it is not to be parked.
@@ -240,6 +239,7 @@ impl Mailbox {
         }
         let mut pushed = Pushed { entered: true, ..Pushed::default() };
         if frame.policy() == QueuePolicy::Latest {
+            pushed.looked = parked.frames.len();
             pushed.dropped.latest += parked.forget_channel(frame);
         }
         if !self.fits(frame, bounds) {
@@ -270,16 +270,23 @@ impl Mailbox {
             .map_or((0, 0), |transit| (transit.parked.frames.len(), transit.parked.bytes))
     }
 
-    fn enqueue_released(&mut self, frames: Vec<Frame>) -> Option<Waker> {
+    fn enqueue_released(&mut self, frames: Vec<Frame>) -> Settled {
+        let mut settled = Settled::default();
         for frame in frames {
-            self.queue_bytes += frame.bytes();
-            self.queue.push_back(frame);
+            if self.has_newer(&frame) {
+                // What was parked is the newer one.
+                settled.dropped.latest += self.forget_channel(&frame);
+            }
+            self.make_ready_for(&frame);
+            self.append(frame);
             self.patience.lose();
         }
+        self.dropped += settled.dropped.total();
         if self.transit.as_ref().is_some_and(|transit| transit.parked.is_over()) {
             self.end_transit();
         }
-        self.wake()
+        settled.waker = self.wake();
+        settled
     }
 
     /// Frees the memory of a move that is over.

@@ -3,10 +3,14 @@
 use std::task::Context;
 
 use super::*;
-use crate::broker::tests::{Bell, frame_of, numbers};
+use crate::{
+    bayeux::QueuePolicy,
+    broker::tests::{Bell, frame_of, numbers},
+};
 
 mod ack;
 mod bounds;
+mod long;
 mod model;
 
 const WIDE: QueueBounds = QueueBounds { messages_max: 100, bytes_max: 1 << 20 };
@@ -26,7 +30,7 @@ fn mailbox(carrier: Carrier, held: impl IntoIterator<Item = usize>) -> (Mailbox,
 }
 
 fn waiting(mailbox: &Mailbox) -> Vec<usize> {
-    numbers(&mailbox.queue.iter().cloned().collect::<Vec<_>>())
+    numbers(&mailbox.in_order())
 }
 
 #[test]

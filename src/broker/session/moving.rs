@@ -14,7 +14,7 @@ use super::{Session, SessionId};
 use crate::{
     bayeux::{ChannelName, Frame},
     broker::{
-        mailbox::{Carrier, Closed, Estate, Pushed},
+        mailbox::{Carrier, Closed, Estate, Pushed, Settled},
         routes::Routes,
     },
     events::Cause,
@@ -115,7 +115,14 @@ impl Session {
 
     /// The first connect of the client has come: what is for itself need not wait.
     pub(in crate::broker) fn release_own(&self) {
-        let waker = self.mailbox.lock().release_own();
+        let released = self.mailbox.lock().release_own();
+        self.finish(released);
+    }
+
+    /// Counts and wakes for what is no longer parked; under no lock of the mailbox.
+    pub(super) fn finish(&self, released: Option<Settled>) {
+        let Some(Settled { waker, dropped, .. }) = released else { return };
+        self.counters.dropped(dropped);
         if let Some(waker) = waker {
             waker.wake();
         }

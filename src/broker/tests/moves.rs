@@ -212,6 +212,21 @@ fn sf09_of_a_lossy_channel_what_comes_back_gives_way_to_what_is_newer() {
 }
 
 #[test]
+fn sf09_of_a_lossy_channel_what_is_claimed_again_replaces_what_is_queued() {
+    let (bench, _) = bench(&["/new/*", "/new/x"], false, |_| ());
+    let (new, owner) = bench.moved();
+    bench.broker.subscribe(&new, &name("/new/x")).unwrap();
+    bench.publish("/new/x", [1]);
+    bench.broker.unsubscribe(&new, &name("/new/x")).unwrap();
+    bench.publish("/new/x", [2]);
+    assert_eq!(new.queued(), 2, "one is parked");
+    bench.broker.subscribe(&new, &name("/new/*")).unwrap();
+    assert_eq!(drain(&new, owner), [2]);
+    assert_eq!((new.pressure().2, bench.broker.counters().dropped_latest.value()), (1, 1));
+    assert_eq!(bench.broker.counters().waiting(), 0);
+}
+
+#[test]
 fn sf09_what_is_given_up_after_the_move_stays_as_any_queued_message_does() {
     let (bench, _) = bench(&["/a/b", "/a/*", "/c"], false, |_| ());
     bench.publish("/a/b", [1]);

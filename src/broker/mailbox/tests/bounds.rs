@@ -110,7 +110,7 @@ fn latest_keeps_one_message_of_a_channel_at_the_end() {
         mailbox.push(&frame, WIDE);
     }
     assert_eq!(waiting(&mailbox), [2, 3, 4]);
-    assert_eq!(mailbox.bytes(), mailbox.queue.iter().map(Frame::bytes).sum::<usize>());
+    assert_eq!(mailbox.bytes(), mailbox.frames().map(Frame::bytes).sum::<usize>());
 }
 
 #[test]
