@@ -112,7 +112,16 @@ def fuzz(broker, folder, description, key, *options):
     assert "panic" not in broker.log(), broker.log()
 
 
+def every_program(_, __):
+    """A program that nobody runs, or that the page does not name, would rot."""
+    languages = re.findall(r"^```(bash|python|js|java)$", PAGE.read_text(), re.M)
+    assert len(programs()) == len(languages), f"{len(languages)} programs, named: {list(programs())}"
+    run_here = {"curl", "publish.py", "publish.mjs", "Publish.java", "stream", "bare", "keys"}
+    assert set(programs()) == run_here, set(programs()) ^ run_here
+
+
 DOCS = {
+    "every program of the page is run here": every_program,
     "the line that the broker prints": the_banner,
     "the curl line": publishes("curl", ["bash", "curl"]),
     "the Python program": publishes("publish.py", ["python3", "publish.py"]),

@@ -1,5 +1,5 @@
-// CometD's Java client monitors. Over WebSocket it takes every message below /meta for a reply, so it uses
-// the second feed.
+// CometD's Java client monitors. Over WebSocket it takes every message below /meta for a reply and drops it,
+// so there it uses the second feed.
 
 import java.util.List;
 import java.util.Map;
@@ -18,12 +18,12 @@ final class Monitoring {
     }
 
     Stream<Check> checks() {
-        return Stream.of(new Check("a monitor of /monitor/** sees a life in order, and its own messages still flow", () -> {
+        return names().map(name -> new Check("a monitor of " + name + " sees a life in order, and its own messages still flow", () -> {
             try (Broker broker = new Broker(Broker.SHORT, "--dev");
                 Client monitor = new Client(transport, broker.port());
                 Client client = new Client(transport, broker.port())) {
                 monitor.open();
-                List<Object> events = monitor.subscribe("/monitor/**");
+                List<Object> events = monitor.subscribe(name);
                 String channel = Check.channel();
                 List<Object> inbox = monitor.subscribe(channel);
                 client.open();
@@ -40,9 +40,15 @@ final class Monitoring {
         }));
     }
 
-    /** What happened to the session that subscribed to `channel`, publishes left out. */
+    private Stream<String> names() {
+        Stream<String> second = Stream.of("/monitor/**", "/monitor/*", "/monitor");
+        Stream<String> first = Stream.of("/meta/**", "/meta/monitor/**", "/meta/monitor/*", "/meta/monitor");
+        return transport.equals("websocket") ? second : Stream.concat(second, first);
+    }
+
+    /** What happened to the session that subscribed to `channel`, publishes left out. Its own replies have no data. */
     private static List<String> told(List<Object> events, String channel) {
-        List<Map<?, ?>> all = List.copyOf(events).stream().<Map<?, ?>>map(event -> (Map<?, ?>) event).toList();
+        List<Map<?, ?>> all = events.stream().filter(Objects::nonNull).<Map<?, ?>>map(event -> (Map<?, ?>) event).toList();
         Object sid = all.stream().filter(event -> channel.equals(event.get("channel"))).findFirst()
             .map(event -> (Object) event.get("sid")).orElse("nobody");
         return all.stream().filter(event -> Objects.equals(sid, event.get("sid")))

@@ -114,11 +114,16 @@ async def restart(_, open_client):
 
 
 async def monitoring(_, open_client):
-    """A monitor of /monitor/** sees a life in order, and loses no message of its own."""
+    """A monitor of /monitor/**, /monitor/* or /monitor sees a life in order, and loses no message of its own."""
+    for name in ("/monitor/**", "/monitor/*", "/monitor"):
+        await monitor_of(name, open_client)
+
+
+async def monitor_of(name, open_client):
     broker = await Broker("--dev").start()
     try:
         async with open_client(broker) as monitor:
-            await monitor.subscribe("/monitor/**")
+            await monitor.subscribe(name)
             await monitor.subscribe("/python/mine")
             async with open_client(broker) as client:
                 await client.subscribe("/python/life")
@@ -141,6 +146,21 @@ async def monitoring(_, open_client):
         await broker.stop()
     finally:
         broker.abandon()
+
+
+async def refused_monitor(broker, open_client):
+    """Who may not monitor is refused the names of monitoring, and loses no message of its own."""
+    async with open_client(broker) as client:
+        await client.subscribe("/python/refused")
+        for n, name in enumerate(("/meta/subscribe", "/meta/monitor/**", "/monitor/**")):
+            try:
+                await client.subscribe(name)
+                raise AssertionError(f"{name} was granted")
+            except ServerError:
+                pass
+            await client.publish("/python/refused", {"n": n})
+            message = await asyncio.wait_for(client.receive(), 20)
+            assert message["data"] == {"n": n}, message
 
 
 async def breaking(broker):
@@ -182,7 +202,8 @@ async def main():
     """Runs every check over both transports against one broker."""
     broker = await Broker().start()
     bodies = [
-        in_order, own_messages, big_numbers, wildcards, refusal, service, long_hold, restart, monitoring
+        in_order, own_messages, big_numbers, wildcards, refusal, service, long_hold, restart, monitoring,
+        refused_monitor
     ]
     checks = []
     for transport in (ConnectionType.WEBSOCKET, ConnectionType.LONG_POLLING):
