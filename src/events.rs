@@ -116,7 +116,7 @@ impl Events {
         };
         let state = State {
             seq: 0,
-            recent: Recent::new(config.recent_events),
+            recent: Recent::new(config.recent_events, config.ring_bytes),
             listeners: Vec::new(),
             next_id: 0,
             merged_at: None,

@@ -21,9 +21,11 @@ pub struct Monitor {
     pub events_per_second: u32,
     /// Events at once after a pause.
     pub burst: u32,
+    /// `error` events per second of each kind; others are counted in the next one.
+    pub errors_per_second: u32,
     /// Events that wait for one monitor; above, the oldest go and a `lost` event says so.
     pub ring_events: usize,
-    /// About the bytes of them.
+    /// About the bytes of them; likewise of `recent_events`.
     pub ring_bytes: usize,
     /// Sessions that monitor; as many operators may follow the events besides.
     pub max_subscribers: usize,
@@ -43,6 +45,7 @@ impl Default for Monitor {
             ip: LogIp::Truncate,
             events_per_second: 500,
             burst: 2_000,
+            errors_per_second: 10,
             ring_events: 5_000,
             ring_bytes: 4 << 20,
             max_subscribers: 32,

@@ -1,6 +1,8 @@
 //! The newest events of the node, for who asks afterwards what happened to a session.
 //!
-//! Publishes and polls are not kept: a second of them would push out everything else.
+//! Publishes and polls are not kept: a second of them would push out everything else. For the same reason
+//! what strangers do, and publishes that were refused, have a tenth of the room for themselves: whoever
+//! floods the broker with nonsense pushes out nonsense.
 //! Source: operations.md 6 ("last 50 meta events").
 
 use std::{collections::VecDeque, sync::Arc};
@@ -15,41 +17,76 @@ use super::{
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Recent {
+    sessions: Kept,
+    strangers: Kept,
+}
+
+/// Some events, the oldest first.
+#[derive(Debug)]
+struct Kept {
     ring: VecDeque<Arc<Event>>,
+    bytes: usize,
     events_max: usize,
+    bytes_max: usize,
 }
 
 impl Recent {
-    pub(super) const fn new(events_max: usize) -> Self {
-        Self { ring: VecDeque::new(), events_max }
+    /// Keeps so many events, and about so many bytes of them.
+    pub(super) fn new(events_max: usize, bytes_max: usize) -> Self {
+        let part = |share| Kept {
+            ring: VecDeque::new(),
+            bytes: 0,
+            events_max: events_max.div_ceil(share),
+            bytes_max: bytes_max / share,
+        };
+        Self { sessions: part(1), strangers: part(STRANGERS_SHARE) }
     }
 
     /// Bits of what is kept.
     pub(super) const fn wanted(&self) -> u32 {
-        if self.events_max == 0 { 0 } else { KEPT.bits() | REFUSED_PUBLISHES }
+        if self.sessions.events_max == 0 { 0 } else { KEPT.bits() | REFUSED_PUBLISHES }
     }
 
     pub(super) const fn keeps(&self, glance: &Glance<'_>) -> bool {
         let kept = (KEPT.has(glance.kind) && !glance.poll)
             || matches!(glance.kind, EventType::Publish) && glance.refused;
-        kept && self.events_max > 0
+        kept && self.sessions.events_max > 0
     }
 
     pub(super) fn push(&mut self, event: Arc<Event>) {
-        if self.ring.len() >= self.events_max {
-            self.ring.pop_front();
-        }
-        self.ring.push_back(event);
+        let is_own = match event.kind() {
+            EventType::Publish => false,
+            EventType::Node => true,
+            _ => event.sid().is_some(),
+        };
+        if is_own { self.sessions.push(event) } else { self.strangers.push(event) }
     }
 
     pub(super) fn newest(&self, sid: Option<Sid>, count_max: usize) -> Vec<Arc<Event>> {
         let wanted = |event: &&Arc<Event>| sid.is_none() || event.sid() == sid;
-        let newest = self.ring.iter().rev().filter(wanted).take(count_max);
-        let mut events: Vec<_> = newest.cloned().collect();
-        events.reverse();
-        events
+        let newest = |kept: &'_ Kept| -> Vec<Arc<Event>> {
+            kept.ring.iter().rev().filter(wanted).take(count_max).cloned().collect()
+        };
+        let mut events = newest(&self.sessions);
+        events.append(&mut newest(&self.strangers));
+        events.sort_unstable_by_key(|event| event.seq);
+        events.split_off(events.len().saturating_sub(count_max))
     }
 }
+
+impl Kept {
+    fn push(&mut self, event: Arc<Event>) {
+        self.bytes += event.bytes();
+        self.ring.push_back(event);
+        while self.ring.len() > self.events_max || self.bytes > self.bytes_max {
+            let Some(oldest) = self.ring.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+/// Of the room of all, strangers have one part in so many besides.
+const STRANGERS_SHARE: usize = 10;
 
 const KEPT: Types =
     Types::ALL.without(EventType::Publish).without(EventType::Stats).without(EventType::Lost);

@@ -48,7 +48,7 @@ fn nothing_is_put_together_that_nobody_wants() {
 
 #[test]
 fn by_default_the_newest_are_kept_but_no_publish_and_no_poll() {
-    let events = events(|config| config.recent_events = 3);
+    let events = events(|config| config.recent_events = 30);
     assert!(!events.wants(EventType::Publish) && !events.wants_polls());
     events.emit(&Glance { poll: true, ..Glance::of(EventType::Connect) }, || panic!("a poll"));
     events.emit(&Glance::of(EventType::Publish), || panic!("a publish"));
@@ -73,6 +73,42 @@ fn what_happened_to_one_session_can_be_asked_for() {
     }
     assert_eq!(seqs(&events.recent(Some(sids[1]), 2)), [4, 6]);
     assert_eq!(events.recent(Some(Sid::from_bytes([3; 6])), 9), []);
+}
+
+fn limit_of(sid: Option<Sid>) -> (Subject, What) {
+    let peer = sid.map(|sid| Arc::new(Peer { sid: Some(sid), ..Peer::default() }));
+    (Subject { peer, transport: None }, What::Limit { limit: "x", value: 1 })
+}
+
+#[test]
+fn strangers_push_out_strangers_and_no_session() {
+    let events = events(|config| config.recent_events = 20);
+    let sid = Some(Sid::from_bytes([1; 6]));
+    events.emit(&Glance { sid, ..Glance::of(EventType::Limit) }, || limit_of(sid));
+    for _ in 0..50 {
+        happen(&events, EventType::Error);
+        let refused = Glance { refused: true, sid, ..Glance::of(EventType::Publish) };
+        let data = None;
+        let what = What::Publish { channel: "/a".into(), size: 1, fanout: 0, via: Via::Http, data };
+        events.emit(&refused, || (limit_of(sid).0, what));
+    }
+    assert_eq!(seqs(&events.recent(sid, 99)), [1, 101]);
+    assert_eq!(seqs(&events.recent(None, 99)), [1, 100, 101], "a tenth of the room, in order");
+    assert_eq!(seqs(&events.recent(None, 2)), [100, 101]);
+}
+
+#[test]
+fn what_is_kept_is_bounded_in_bytes_too() {
+    let events = events(|config| config.ring_bytes = 60 << 10);
+    let sid = Some(Sid::from_bytes([1; 6]));
+    let types = || vec!["x".repeat(1_000).into_boxed_str(); 16].into_boxed_slice();
+    for _ in 0..50 {
+        events.emit(&Glance { sid, ..Glance::of(EventType::Handshake) }, || {
+            let (ext_keys, auth) = (Box::default(), Auth::Anonymous);
+            (limit_of(sid).0, What::Handshake { types: types(), ext_keys, moved_from: None, auth })
+        });
+    }
+    assert_eq!(seqs(&events.recent(sid, 99)), [48, 49, 50], "16 KB each");
 }
 
 #[test]

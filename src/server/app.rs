@@ -60,6 +60,8 @@ pub(crate) struct App {
     pub(crate) pages: Pages,
     /// Keeps what clients cause from filling the log.
     pub(crate) sampler: Sampler,
+    /// Of events about bad requests.
+    pub(crate) told: Sampler,
     pub(crate) metrics: Metrics,
     /// Follows messages, if somebody wants to know and this build can.
     pub(crate) tracer: Option<Tracer>,
@@ -93,6 +95,7 @@ impl App {
             connection_types: config.transports.names(),
             pages: Pages::default(),
             sampler: Sampler::new(config.log.errors_per_second),
+            told: Sampler::new(config.monitor.errors_per_second),
             metrics: Metrics::default(),
             tracer: Tracer::new(&config.otel)?,
             started: clock::now(),

@@ -259,10 +259,18 @@ fn tell(app: &App, client: IpAddr, kind: EventType, what: impl FnOnce() -> What)
         .emit(&glance, || (Subject { peer: Some(stranger(app, client)), transport: None }, what()));
 }
 
+/// Tells of a bad request, a few a second of each kind (monitoring.md 4): clients make them at will, and the
+/// pace of a monitor is for what it cannot know otherwise.
 fn tell_error(app: &App, client: IpAddr, status: &'static str, detail: &dyn Display) {
+    let Allowed::Yes { suppressed } = app.told.allow(status, clock::now()) else { return };
     tell(app, client, EventType::Error, || {
         let detail = detail.to_string();
-        What::Error { status, detail: cut(&detail, DETAIL_CHARS).into() }
+        let shown = cut(&detail, DETAIL_CHARS);
+        let detail = match suppressed {
+            0 => shown.into(),
+            more => format!("{shown} (and {more} others before)").into(),
+        };
+        What::Error { status, detail }
     });
 }
 

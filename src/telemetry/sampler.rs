@@ -1,5 +1,5 @@
-//! Thins out the log lines that clients can cause, so that bad requests stay visible and cannot fill
-//! the disk. Reads no clock.
+//! Thins out the log lines and events that clients can cause, so that bad requests stay visible and
+//! cannot fill the disk. Reads no clock.
 //! Source: docs/operations.md, section on the log; both sides of cometd issue 904.
 
 use std::{

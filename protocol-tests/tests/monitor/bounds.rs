@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bayeuxd::events::EventType;
+use bayeuxd::events::{EventType, What};
 use protocol_tests::{
     bayeux::{Socket, connect, connect_now, publish},
     broker::Broker,
+    deadline::soon,
     http::{Request, request},
     monitor::{KEY, assert_envelope, broker_with, mark, monitor, polling_with},
 };
@@ -182,4 +183,23 @@ async fn events_do_not_thin_out_with_the_log() {
         assert_eq!(request(broker.address, &broken).await.status, 400);
     }
     assert_eq!(told(EventType::Error), before + 5);
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_requests_is_a_few_events_that_say_how_many() {
+    let broker = Broker::with(|config| config.monitor.errors_per_second = 1).await;
+    let mut sent = 0_u64;
+    let told = soon("the event after a second", async {
+        loop {
+            request(broker.address, &Request::post("/cometd", "{")).await;
+            sent += 1;
+            let newest = broker.events().recent(None, 1);
+            let What::Error { detail, .. } = &newest[0].what else { panic!("{newest:?}") };
+            if let Some((_, rest)) = detail.split_once("(and ") {
+                return rest.split(' ').next().unwrap().parse::<u64>().unwrap();
+            }
+        }
+    })
+    .await;
+    assert_eq!((told + 2, broker.events().told(EventType::Error)), (sent, 2));
 }

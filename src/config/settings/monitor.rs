@@ -55,6 +55,13 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             "Events that one monitor may get at once after a pause.",
         ),
         Setting::new(
+            "monitor.errors_per_second",
+            |c| &mut c.monitor.errors_per_second,
+            Count(1, 1_000_000),
+            "`error` events per second of each kind of bad request; the next one says how many others \
+             there were.",
+        ),
+        Setting::new(
             "monitor.ring_events",
             |c| &mut c.monitor.ring_events,
             Count(16, 1_000_000),
@@ -83,8 +90,9 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             "monitor.recent_events",
             |c| &mut c.monitor.recent_events,
             Count(0, 1_000_000),
-            "Newest events of the node that are kept to answer what happened to a session, about 200 \
-             bytes each. Publishes are not among them.",
+            "Newest events of the node that are kept to answer what happened to a session, with about \
+             `monitor.ring_bytes` at most. Publishes are not among them. A tenth as many are kept \
+             besides of those without a session, and of refused publishes.",
         ),
     ]
 }

@@ -17,7 +17,8 @@ export function open(place, { rest, signal }) {
   const closed = new Set();
   const tree = el("div", {});
   const aside = el("div", { class: "aside" });
-  let last = { at: 0, published: new Map() };
+  let last = NOTHING;
+  let question = 0;
   let items = [];
 
   const draw = () => {
@@ -30,19 +31,22 @@ export function open(place, { rest, signal }) {
     if (focused) [...tree.querySelectorAll("[data-path]")].find(({ dataset }) => dataset.path === focused)?.focus();
   };
   const load = async () => {
+    const asked = (question += 1);
     try {
       const page = await get(withQuery("channels", { pattern, limit: MOST }), { signal });
+      if (asked !== question) return; // A later one was asked with another pattern.
       const now = performance.now();
       items = page.items.map((item) => ({ ...item, rate: rateOf(item, last, now) }));
-      last = { at: now, published: new Map(page.items.map(({ channel, published }) => [channel, published])) };
+      last = { at: now, whole: !page.next, published: new Map(page.items.map(({ channel, published }) => [channel, published])) };
       draw();
       if (page.next) tree.append(el("p", { class: "quiet" }, `The first ${count(MOST)}, by name. A pattern above shows others.`));
     } catch (error) {
-      if (!signal.aborted) tree.replaceChildren(failure(error));
+      if (!signal.aborted && asked === question) tree.replaceChildren(failure(error));
     }
   };
   const narrow = ({ target }) => {
     pattern = target.value.trim();
+    last = NOTHING;
     clearTimeout(timer);
     timer = setTimeout(load, 300);
   };
@@ -57,10 +61,13 @@ export function open(place, { rest, signal }) {
   every(3000, signal, load);
 }
 
-/** Messages per second since the last look; a channel that is new then began with zero. */
+const NOTHING = { at: 0, whole: false, published: new Map() };
+
+/** Messages per second since the last look. A channel that is new began with zero, if the last look was at all. */
 function rateOf({ channel, published }, last, now) {
-  if (last.at === 0) return null;
-  return Math.max(0, published - (last.published.get(channel) ?? 0)) / ((now - last.at) / 1000);
+  const before = last.published.get(channel) ?? (last.whole ? 0 : null);
+  if (before === null) return null;
+  return Math.max(0, published - before) / ((now - last.at) / 1000);
 }
 
 /** The channels as rows of a tree, with the levels between them that are no channels themselves. */

@@ -104,13 +104,23 @@ export function ask({ title, text, fields = [], action }) {
   }, { once: true }));
 }
 
+/** Waits, until `signal` at most; leaves no listener behind. */
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+  });
+}
+
 /** Runs `work` now and `ms` after each end, until `signal`; rests while nobody looks. */
 export async function every(ms, signal, work) {
   while (!signal.aborted) {
     if (!document.hidden) await work();
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-    });
+    await pause(ms, signal);
   }
 }

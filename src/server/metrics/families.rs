@@ -53,7 +53,7 @@ fn node(app: &App, page: &mut Page) {
     let events = app.broker.events();
     page.counter_values::<EventType>(
         "monitor_events_total",
-        "Events told to monitors, by type.",
+        "Events that a monitor listened for or that are kept for a while, by type.",
         &["type"],
         EventType::ALL.iter().map(|kind| events.told(*kind)),
     );
@@ -259,7 +259,7 @@ fn timing(app: &App, page: &mut Page) {
     );
     page.histograms::<Via>(
         "publish_duration_seconds",
-        "From a message's arrival until it is in every queue.",
+        "From a message's arrival until it is in every queue, of one message in eight.",
         &["via"],
         UNITS_PER_SECOND,
         metrics.publish_duration.iter(),
