@@ -76,7 +76,8 @@ export class Breaker {
       this.opened += 1;
       link.passes = !this.#mute;
     };
-    link.on402 = () => (this.brokenBefore402 ??= this.broken);
+    // A slow broker may send it over a WebSocket that is being broken: that break came after the decision.
+    link.on402 = () => (this.brokenBefore402 ??= this.broken - Number(link.breaks));
     link.onService = () => {
       if (this.#after === Infinity) return;
       const timer = setTimeout(() => void this.#break(link), this.#after);
@@ -87,6 +88,7 @@ export class Breaker {
   async #break(link) {
     if (this.#healed) return;
     this.broken += 1;
+    link.breaks = true;
     this.lost.push(...numbers(await this.#how(link)));
   }
 
@@ -101,6 +103,8 @@ export class Breaker {
 class Link {
   /** Called when the broker has opened a WebSocket. */
   onUpgrade = () => {};
+  /** Whether it is being broken. */
+  breaks = false;
   /** Called at the first frame of the broker: from then on the WebSocket carries a session. */
   onService = () => {};
   /** Called when the broker sends the client to a handshake. */
