@@ -2,7 +2,7 @@
 //!
 //! Standard output is for people (banner, the line about the drain, what a command was asked for),
 //! standard error for mistakes and the log.
-//! Source: docs/operations.md, section on the command line.
+//! Source: operations.md 3; docs/command-line.md for users.
 
 use std::{
     fmt::{self, Display},

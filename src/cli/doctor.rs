@@ -111,7 +111,7 @@ async fn examine(site: &Site, options: &Options, report: &mut Report) -> bool {
         }
     };
     site.leave(&session).await;
-    let (software, bayeuxd) = (shaken.software(), way::is_bayeuxd(site).await);
+    let software = shaken.software().to(way::server(site, &session).await);
     report.add(way::path(site, software).await);
     report.add(way::affinity(site, software).await);
     let socket = websocket::check(site, &session, software).await;
@@ -121,7 +121,7 @@ async fn examine(site: &Site, options: &Options, report: &mut Report) -> bool {
     report.add(finding);
     let page_or_program = site.seen_from(page.as_ref().and(options.origin.as_deref()));
     let shaken = page.unwrap_or(shaken);
-    report.add(cookies::check(&page_or_program, &shaken, software, bayeuxd).await);
+    report.add(cookies::check(&page_or_program, &shaken, software).await);
     report.add(way::body(site, software).await);
     report.add(buffering::check(site, &session, software).await);
     if options.quick {

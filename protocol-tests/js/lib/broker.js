@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { until, within } from "./deadline.js";
 
-const BINARY =
+export const BINARY =
   process.env.BAYEUXD ?? fileURLToPath(new URL("../../../target/debug/bayeuxd", import.meta.url));
 
 /** Settings that let checks of holds and expiry end within seconds. */

@@ -5,7 +5,7 @@ use hyper::header::SET_COOKIE;
 
 use super::{
     finding::Finding,
-    fix::{self, Fix, Software},
+    fix::{self, Fix, Server, Software},
     site::{Answer, Site},
     way::TYPES,
 };
@@ -44,28 +44,30 @@ impl Cookie {
         cookie
     }
 
-    /// Why a browser would not keep it or not send it back.
-    fn trouble(&self, host: &str, path: &str, tls: bool) -> Option<(String, &'static Fix)> {
+    /// Why a browser would not keep it or not send it back, and what to change; `None`: its attributes
+    /// do not fit the scheme.
+    fn trouble(&self, host: &str, path: &str, tls: bool) -> Option<(String, Option<&'static Fix>)> {
         let Self { name, domain, path: scope, secure, same_site } = self;
         if let Some(domain) = domain
             && host != domain
             && !host.ends_with(&format!(".{domain}"))
         {
-            return Some((format!("{name} is for {domain}, not for {host}"), &fix::COOKIE_SCOPE));
+            let text = format!("{name} is for {domain}, not for {host}");
+            return Some((text, Some(&fix::COOKIE_SCOPE)));
         }
         if let Some(scope) = scope
             && !path.starts_with(scope.as_str())
         {
             return Some((
                 format!("{name} is for the path {scope}, not {path}"),
-                &fix::COOKIE_SCOPE,
+                Some(&fix::COOKIE_SCOPE),
             ));
         }
         if *secure && !tls && !is_loopback(host) {
-            return Some((format!("{name} is Secure, and this is plain HTTP"), &fix::SCHEME));
+            return Some((format!("{name} is Secure, and this is plain HTTP"), None));
         }
         if same_site.as_deref() == Some("none") && !secure {
-            return Some((format!("{name} is SameSite=None without Secure"), &fix::SCHEME));
+            return Some((format!("{name} is SameSite=None without Secure"), None));
         }
         None
     }
@@ -77,27 +79,31 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Looks at the cookies of a handshake's answer, then presents a forged one, which has to be noticed.
-pub(super) async fn check(
-    site: &Site,
-    shaken: &Answer,
-    software: Software,
-    bayeuxd: bool,
-) -> Finding {
+pub(super) async fn check(site: &Site, shaken: &Answer, software: Software) -> Finding {
     let (host, _, tls) = site.remote.place();
     let lines = shaken.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookies: Vec<Cookie> = lines.map(Cookie::parse).collect();
     if cookies.is_empty() {
         let text = "the answer to a handshake brings no cookie";
-        return if bayeuxd {
-            let text = format!("{text}, though bayeuxd sets one: it is removed on the way");
-            Finding::fail(CHECK, text, &fix::SET_COOKIE, software)
-        } else {
-            let text = format!("{text}; Faye sets none, CometD one called BAYEUX_BROWSER");
-            Finding::warn(CHECK, text, &fix::SET_COOKIE, software)
+        return match software.server {
+            Server::Bayeuxd => {
+                let text = format!("{text}, though bayeuxd sets one: it is removed on the way");
+                Finding::fail(CHECK, text, &fix::SET_COOKIE, software)
+            }
+            Server::Faye => Finding::skip(CHECK, "Faye sets none"),
+            Server::Other => {
+                let text = format!("{text}; CometD sets one, BAYEUX_BROWSER by default");
+                Finding::warn(CHECK, text, &fix::SET_COOKIE, software)
+            }
         };
     }
+    let of_scheme = match software.server {
+        Server::Other => &fix::COMETD_COOKIE,
+        Server::Bayeuxd | Server::Faye => &fix::SCHEME,
+    };
     let trouble = cookies.iter().find_map(|cookie| cookie.trouble(host, &site.path, tls));
-    if let Some((text, fix)) = trouble {
+    if let Some((text, of_scope)) = trouble {
+        let fix = of_scope.unwrap_or(of_scheme);
         return Finding::fail(CHECK, format!("browsers drop it: {text}"), fix, software);
     }
     let presented = forged(site, &cookies).await;
@@ -105,7 +111,9 @@ pub(super) async fn check(
     let names = names.join(", ");
     match presented {
         Ok(true) => {}
-        Ok(false) if bayeuxd => {
+        // The cookie is another program's, a balancer's perhaps.
+        Ok(false) if software.server == Server::Faye => {}
+        Ok(false) if software.server == Server::Bayeuxd => {
             let text = format!(
                 "{names} is set, but a forged one is not noticed: Cookie is removed \
                                 on the way to the broker"
@@ -123,7 +131,7 @@ pub(super) async fn check(
     }
     if tls && cookies.iter().any(|cookie| !cookie.secure) {
         let text = format!("{names} is set and presented, but not Secure over https");
-        return Finding::warn(CHECK, text, &fix::SCHEME, software);
+        return Finding::warn(CHECK, text, of_scheme, software);
     }
     let foreign = site.origin.as_deref().is_some_and(|origin| is_cross_site(origin, host));
     let third_party = |cookie: &Cookie| cookie.same_site.as_deref() == Some("none");
@@ -132,7 +140,7 @@ pub(super) async fn check(
             "{names} is not SameSite=None: browsers do not send it for pages of \
                             another site"
         );
-        return Finding::warn(CHECK, text, &fix::SCHEME, software);
+        return Finding::warn(CHECK, text, of_scheme, software);
     }
     Finding::pass(CHECK, format!("{names} is set, kept and presented"))
 }

@@ -11,7 +11,7 @@ use hyper::{
 
 use super::{
     finding::Finding,
-    fix::{self, Software},
+    fix::{self, Server, Software},
     site::{Answer, Session, Site, handshake},
     way::TYPES,
     websocket,
@@ -32,9 +32,20 @@ pub(super) async fn check(
         return (Finding::skip(CHECK, text), None);
     };
     let page = site.seen_from(Some(origin));
-    let setting = format!("bayeuxd: server.allowed_origins = [\"{origin}\"]");
-    let failed =
-        |text: String| Finding::fail(CHECK, text, &fix::ORIGIN, software).first(setting.clone());
+    let failed = |text: String| {
+        let finding = Finding::fail(CHECK, text, &fix::ORIGIN, software);
+        match software.server {
+            Server::Bayeuxd => {
+                finding.first(format!("bayeuxd: server.allowed_origins = [\"{origin}\"]"))
+            }
+            // It lets every page in.
+            Server::Faye => finding,
+            Server::Other => finding.first(format!(
+                "CometD: Jetty's CrossOriginHandler (before Jetty 12 the CrossOriginFilter) has to \
+                 allow {origin}, with credentials"
+            )),
+        }
+    };
     let shaken = match page.post(&handshake(&TYPES, ""), "").await {
         Ok(answer) => answer,
         Err(error) => return (failed(error.to_string()), None),

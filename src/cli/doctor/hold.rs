@@ -99,7 +99,7 @@ fn kept(check: &'static str, held: Duration, advised: Duration) -> Finding {
     let (held_s, advised_s) = (held.as_secs_f64(), advised.as_secs_f64());
     if held.mul_f64(1.1) < advised {
         let text = format!("answered after {held_s:.1} s, before the advised {advised_s:.1} s");
-        return Finding::warn(check, text, &fix::Fix::NONE, Software::Unknown);
+        return Finding::warn(check, text, &fix::Fix::NONE, Software::UNKNOWN);
     }
     Finding::pass(check, format!("not cut in {held_s:.1} s, as long as the server holds a connect"))
 }

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     finding::Finding,
-    fix::{self, Fix, Software},
+    fix::{self, Fix, Server, Software},
     site::{Answer, Session, Site, handshake},
 };
 use crate::cli::{Failure, dial, remote::encode};
@@ -25,7 +25,7 @@ use crate::cli::{Failure, dial, remote::encode};
 pub(super) async fn reach(site: &Site) -> Result<Finding, (Finding, bool)> {
     const CHECK: &str = "reach";
     let (host, port, tls) = site.remote.place();
-    let failed = |text: String| Finding::fail(CHECK, text, &Fix::NONE, Software::Unknown);
+    let failed = |text: String| Finding::fail(CHECK, text, &Fix::NONE, Software::UNKNOWN);
     let nobody = |text: String| (failed(text), false);
     let start = Instant::now();
     let late = || nobody(format!("{host} is not found within 5 s: ask your name server"));
@@ -57,7 +57,7 @@ pub(super) async fn reach(site: &Site) -> Result<Finding, (Finding, bool)> {
         Ok(Finding::pass(CHECK, text))
     } else {
         let text = format!("{text}; but not all of its addresses answer: {}", silent.join("; "));
-        Ok(Finding::warn(CHECK, text, &Fix::NONE, Software::Unknown))
+        Ok(Finding::warn(CHECK, text, &Fix::NONE, Software::UNKNOWN))
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn post(site: &Site) -> Result<(Finding, Session, Answer), (Fin
         Ok(answer) => answer,
         Err(error) => {
             let there = !matches!(error, Failure::Unreachable(_));
-            return Err((failed(error.to_string(), &fix::BACKEND, Software::Unknown), there));
+            return Err((failed(error.to_string(), &fix::BACKEND, Software::UNKNOWN), there));
         }
     };
     if let Some(session) = Session::of(&answer) {
@@ -173,13 +173,18 @@ pub(super) async fn affinity(site: &Site, software: Software) -> Finding {
     Finding::pass(CHECK, text)
 }
 
-/// Whether it is bayeuxd that answers, by the words in which it refuses what is no JSON.
-pub(super) async fn is_bayeuxd(site: &Site) -> bool {
+/// Which server answers: bayeuxd is known by the words in which it refuses what is no message, Faye by a
+/// connection type that nobody else offers.
+pub(super) async fn server(site: &Site, session: &Session) -> Server {
+    if session.offers("in-process") {
+        return Server::Faye;
+    }
     let answer = site.post(&Value::String("doctor".to_owned()), "").await;
-    answer.is_ok_and(|answer| {
+    let is_bayeuxd = answer.is_ok_and(|answer| {
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         answer.status == StatusCode::BAD_REQUEST && text.contains("supportedConnectionTypes")
-    })
+    });
+    if is_bayeuxd { Server::Bayeuxd } else { Server::Other }
 }
 
 /// What the checks ask for.
