@@ -23,6 +23,7 @@ use std::{
 };
 
 mod baseline;
+mod input;
 mod node;
 mod scenes;
 

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 
+mod input;
 mod node;
 mod scenes;
 

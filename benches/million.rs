@@ -29,9 +29,11 @@ use bayeuxd::{
 };
 use hdrhistogram::Histogram;
 
+mod input;
 mod node;
 
-use node::{Node, data, name};
+use input::{data, name};
+use node::Node;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Instant};
 
 use bayeuxd::{
     Config,
-    bayeux::{ChannelName, NameLimits},
-    broker::{
-        Broker, Carrier, Generation, Payload, Progress, Published, Session, SessionId, Take, Wakes,
-    },
+    bayeux::ChannelName,
+    broker::{Broker, Carrier, Generation, Session, Take},
     server::clock,
 };
 use serde_json::value::RawValue;
+
+use crate::input::{id, publish};
 
 /// See the module documentation.
 pub(crate) struct Node {
@@ -36,11 +36,7 @@ impl Node {
     /// Opens a session with a random-looking id, always the same one at the same point.
     pub(crate) fn open(&mut self) -> Arc<Session> {
         self.opened += 1;
-        let halves = [self.opened, !self.opened].map(|seed| mixed(seed).to_ne_bytes());
-        let mut id = [0; 16];
-        id.copy_from_slice(halves.as_flattened());
-        let id = SessionId::from_bytes(id);
-        self.broker.handshake(id, None, self.now).expect("there is room")
+        self.broker.handshake(id(self.opened), None, self.now).expect("there is room")
     }
 
     /// Opens a session with a connection and one subscription.
@@ -53,10 +49,7 @@ impl Node {
 
     /// Publishes and carries the message to every subscriber.
     pub(crate) fn publish(&self, channel: &ChannelName, data: &RawValue) {
-        let published = self.broker.publish(None, channel, Payload::from(data), self.now);
-        let Ok(Published::Walk(mut delivery)) = published else { panic!("it is published") };
-        let mut wakes = Wakes::default();
-        while delivery.step(&mut wakes) != Progress::Done {}
+        publish(&self.broker, channel, data, self.now);
     }
 
     /// Empties every queue as connections do.
@@ -68,24 +61,3 @@ impl Node {
         }
     }
 }
-
-/// 100 bytes of JSON.
-pub(crate) fn data() -> Box<RawValue> {
-    RawValue::from_string(format!(r#"{{"text":"{}","at":12345678}}"#, "x".repeat(75)))
-        .expect("it is JSON")
-}
-
-/// Makes a channel name of its text.
-pub(crate) fn name(text: &str) -> ChannelName {
-    ChannelName::parse(text, NAME_LIMITS).expect("it is a name")
-}
-
-/// Spreads a number over all 64 bits (the finalizer of SplitMix64).
-const fn mixed(seed: u64) -> u64 {
-    let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seed ^ (seed >> 31)
-}
-
-const NAME_LIMITS: NameLimits = NameLimits { bytes: 255, segments: 16 };

@@ -21,7 +21,10 @@ use bayeuxd::{
 };
 use serde_json::value::RawValue;
 
-use crate::node::{Node, data, name};
+use crate::{
+    input::{data, name},
+    node::Node,
+};
 
 /// One operation with what it needs. The first few runs may be slower than the rest.
 pub(crate) trait Scene {
