@@ -30,6 +30,9 @@ final class Monitoring {
                 client.subscribe(channel + "/life");
                 for (long n = 0; n < 50; n++) Check.that(client.publish(channel, n).isSuccessful(), n);
                 client.bayeux.getChannel(channel + "/life").unsubscribe();
+                // Over HTTP the disconnect could overtake it.
+                Client.await("a reply to unsubscribe", () -> client.received.stream()
+                    .anyMatch(message -> message.get("channel").equals("/meta/unsubscribe")));
                 Client.answer("a reply to disconnect", client.bayeux::disconnect);
                 Client.await("the end of the client", () -> told(events, channel + "/life").contains("disconnect"));
                 Check.equal(told(events, channel + "/life"), LIFE);
