@@ -71,6 +71,7 @@ pub use self::{
     reach::Reach,
     routes::Routes,
     session::{Overview, RequestGuard, Session, SessionId, Signal},
+    settings::INTERVAL_MAX,
     tell::About,
     topic::{Delivered, Seq},
 };
@@ -268,7 +269,8 @@ impl Broker {
     }
 
     /// Ends a session because an operator wants it. With `reconnect` its client is told nothing but that
-    /// the session is gone, and begins anew; else it is told to stay away (protocol.md 80), if it holds no connect with its next one.
+    /// the session is gone, and begins anew; else it is told to stay away (protocol.md 80); if it holds no
+    /// connect, with its next one.
     ///
     /// Returns false if it had ended already.
     pub fn kick(&self, session: &Session, reconnect: bool) -> bool {
@@ -282,7 +284,8 @@ impl Broker {
         let Some(subscriptions) = session.end() else { return false };
         if told == Cause::Kicked {
             // First, or a connect in between would hear of neither.
-            self.dismissed.remember(session.id(), self.clock.latest(), self.settings.max_interval);
+            let life = self.settings.max_interval + INTERVAL_MAX;
+            self.dismissed.remember(session.id(), self.clock.latest(), life);
         }
         self.sessions.remove(&session.id());
         self.roster.remove(session);

@@ -46,8 +46,8 @@ impl Dismissed {
 }
 
 impl Broker {
-    /// Whether a session that is not there any more was ended to keep its client away: for at least
-    /// `session.max_interval` after that, which is how long any client is waited for.
+    /// Whether a session that is not there any more was ended to keep its client away: for as long after that
+    /// as any client is waited for, the longest pause that one may announce included.
     #[must_use]
     pub fn is_dismissed(&self, id: SessionId) -> bool {
         self.dismissed.has(id)

@@ -7,6 +7,10 @@ use crate::{
     config::{Activity, Config},
 };
 
+/// The longest pause that a client may announce in `advice.interval` (protocol.md 33): its session
+/// lives that much longer, so it has to end somewhere.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(600);
+
 /// Values of `[session]` and `[limits]`, checked when the configuration was loaded.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {

@@ -112,6 +112,25 @@ pub(super) fn start() -> Instant {
     Instant::now()
 }
 
+/// A client may announce a pause of ten minutes, and is waited for as long.
+#[test]
+fn who_was_sent_away_in_a_long_pause_is_known_when_it_comes_back() {
+    let (now, broker) = (start(), broker(|_| {}));
+    let away = broker.handshake(id(1), None, now).unwrap();
+    assert!(broker.kick(&away, false));
+    let mut later = now;
+    for (minutes, known) in [(10, true), (12, false)] {
+        // A gap without ticks would be a pause of the process, which is not counted.
+        while later < now + Duration::from_secs(60 * minutes) {
+            later += TICK;
+            while broker.tick(later) {}
+        }
+        let other = broker.handshake(id(u8::try_from(minutes).unwrap()), None, later).unwrap();
+        assert!(broker.kick(&other, false));
+        assert_eq!(broker.is_dismissed(id(1)), known, "{minutes} minutes");
+    }
+}
+
 #[test]
 fn p062_a_session_that_matches_by_several_patterns_gets_one_copy() {
     let now = start();

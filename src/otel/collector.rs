@@ -120,15 +120,13 @@ impl Collector {
         answered.unwrap_or_else(|_| Answer::Unanswered { why: self.late() })
     }
 
+    /// Whether a connection takes another batch: not one whose other end has answered and reads no more.
+    pub(super) async fn is_open(&self, connection: &mut Connection) -> bool {
+        matches!(timeout(self.limit, connection.sender.ready()).await, Ok(Ok(())))
+    }
+
     fn late(&self) -> String {
         format!("no answer within {:?}", self.limit)
-    }
-}
-
-impl Connection {
-    /// Whether it takes another batch.
-    pub(super) async fn is_open(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
     }
 }
 

@@ -122,7 +122,7 @@ fn written(span: &Span) -> Written<'_> {
             attributes.extend([
                 number("messaging.message.body.size", body_bytes),
                 text("bayeux.via", via.as_str()),
-                number("bayeux.sessions", sessions),
+                number("bayeux.sessions.reached", sessions),
                 number("bayeux.sessions.queued", queued),
             ]);
             if untraced > 0 {
@@ -226,7 +226,7 @@ mod tests {
                 attribute("messaging.destination.name", json!({"stringValue": "/a/\"b\""})),
                 attribute("messaging.message.body.size", json!({"intValue": "9"})),
                 attribute("bayeux.via", json!({"stringValue": "http"})),
-                attribute("bayeux.sessions", json!({"intValue": "12"})),
+                attribute("bayeux.sessions.reached", json!({"intValue": "12"})),
                 attribute("bayeux.sessions.queued", json!({"intValue": "3"})),
                 attribute("bayeux.sessions.untraced", json!({"intValue": "2"})),
                 attribute("messaging.operation.name", json!({"stringValue": "publish"})),

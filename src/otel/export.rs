@@ -65,7 +65,9 @@ impl<'a> Exporter<'a> {
                     after.unwrap_or_default().clamp(self.backoff(), PAUSE_MAX.max(self.interval))
                 }
             };
-            self.teller.tell(self.queue.lost().value());
+            let lost = self.queue.lost();
+            // Of what is forgotten nobody knows whether it would have been a span.
+            self.teller.tell(lost.value() - lost.of(SpanLoss::Forgotten), stopping);
             if stopping {
                 return;
             }
@@ -80,34 +82,27 @@ impl<'a> Exporter<'a> {
         let mut connection = None;
         while self.queue.len() > 0 {
             let mut open = self.open(connection.take()).await?;
-            let batch = self.queue.take(BATCH_SPANS);
-            let count = batch.len();
-            let Ok(body) = self.encoder.encode(&batch) else {
-                self.queue.lose(SpanLoss::Refused, count);
+            let batch = self.queue.batch(BATCH_SPANS);
+            let Ok(body) = self.encoder.encode(batch.spans()) else {
+                batch.refuse();
                 continue;
             };
             match self.collector.send(&mut open, body).await {
                 Answer::Taken { refused, why } => {
-                    let refused = refused.min(count);
-                    self.queue.count_exported(count - refused);
-                    self.queue.lose(SpanLoss::Refused, refused);
-                    if refused > 0 {
-                        self.teller.failing(why);
-                    } else {
-                        self.teller.recovered();
-                    }
+                    batch.settle(refused);
+                    self.teller.recovered((refused > 0).then_some(why));
                 }
                 Answer::Later { after, why } => {
-                    self.queue.put_back(batch);
+                    batch.put_back();
                     self.teller.failing(why);
                     return Err(after);
                 }
                 Answer::Refused { why } => {
-                    self.queue.lose(SpanLoss::Refused, count);
+                    batch.refuse();
                     self.teller.failing(why);
                 }
                 Answer::Unanswered { why } => {
-                    self.queue.lose(SpanLoss::Unanswered, count);
+                    drop(batch);
                     self.teller.failing(why);
                     // Whoever is too slow for one batch need not get the next one at once.
                     return Err(None);
@@ -120,7 +115,7 @@ impl<'a> Exporter<'a> {
 
     async fn open(&mut self, last: Option<Connection>) -> Result<Connection, Option<Duration>> {
         if let Some(mut last) = last
-            && last.is_open().await
+            && self.collector.is_open(&mut last).await
         {
             return Ok(last);
         }
@@ -142,9 +137,11 @@ impl<'a> Exporter<'a> {
 /// Says what went wrong.
 #[derive(Debug, Default)]
 struct Teller {
-    /// Why the collector took no spans, since it last took some.
+    /// Why the collector took no spans in this round.
     failing: Option<String>,
-    /// The log says so.
+    /// Why it refused some of those that it took.
+    picky: Option<String>,
+    /// The log says that it takes none.
     known: bool,
     told: Option<Instant>,
     /// Spans lost when that was said.
@@ -152,34 +149,43 @@ struct Teller {
 }
 
 impl Teller {
-    /// The collector did not take a batch, or not all of it.
+    /// The collector did not take a batch.
     fn failing(&mut self, why: String) {
         self.failing = Some(why);
     }
 
-    /// It took one.
-    fn recovered(&mut self) {
+    /// It took one; perhaps without some spans, and says why.
+    fn recovered(&mut self, picky: Option<String>) {
         self.failing = None;
+        if picky.is_some() {
+            self.picky = picky;
+        }
         if std::mem::take(&mut self.known) {
             info!(event = "node", "the collector takes spans");
         }
     }
 
-    /// A round is over, and so many spans were lost since the start.
-    fn tell(&mut self, lost: u64) {
+    /// A round is over, perhaps the last one, and so many spans were lost since the start.
+    fn tell(&mut self, lost: u64, last: bool) {
+        let (failing, picky) = (self.failing.take(), self.picky.take());
         let (since, now) = (lost.saturating_sub(self.lost), Instant::now());
         let soon = self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY);
-        if soon || (since == 0 && self.failing.is_none()) {
+        if (soon && !last) || (since == 0 && failing.is_none()) {
             return;
         }
         (self.told, self.lost) = (Some(now), lost);
-        let error = self.failing.as_deref();
         let (key, metric) = ("otel.endpoint", "bayeuxd_otel_spans_dropped_total");
-        if error.is_some() {
+        if let Some(error) = failing {
             self.known = true;
             warn!(event = "node", error, spans_lost = since, key, "the collector takes no spans");
         } else {
-            warn!(event = "node", spans_lost = since, metric, "spans of traces were lost");
+            warn!(
+                event = "node",
+                error = picky,
+                spans_lost = since,
+                metric,
+                "spans of traces were lost"
+            );
         }
     }
 }
@@ -189,3 +195,25 @@ const BATCH_SPANS: usize = 512;
 /// The longest pause after failures.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const TELL_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_once_and_not_again_while_nothing_is_sent() {
+        let mut teller = Teller::default();
+        teller.failing("away".into());
+        teller.tell(0, false);
+        assert!(teller.known && teller.told.take().is_some());
+        teller.tell(0, false);
+        assert_eq!(teller.told, None, "this round asked nobody");
+        teller.recovered(Some("too old".into()));
+        teller.tell(1, false);
+        assert!(!teller.known && teller.told.is_some(), "it takes others");
+        teller.tell(3, false);
+        assert_eq!(teller.lost, 1, "a minute is not over");
+        teller.tell(3, true);
+        assert_eq!(teller.lost, 3, "the last word waits for nothing");
+    }
+}

@@ -44,6 +44,11 @@ impl Queue {
         }
     }
 
+    /// Takes up to `count` spans, the oldest first, on their way to the collector.
+    pub(super) fn batch(&self, count: usize) -> Batch<'_> {
+        Batch { queue: self, spans: self.take(count) }
+    }
+
     /// Takes up to `count` spans, the oldest first.
     pub(super) fn take(&self, count: usize) -> Vec<Span> {
         let mut spans = self.spans.lock();
@@ -92,6 +97,45 @@ impl Queue {
     }
 }
 
+/// Spans that were taken. Dropped before anything is known of them, as at the end of a stop, they are lost,
+/// and counted.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    queue: &'a Queue,
+    spans: Vec<Span>,
+}
+
+impl Batch<'_> {
+    pub(super) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// The collector did not want them now.
+    pub(super) fn put_back(mut self) {
+        self.queue.put_back(std::mem::take(&mut self.spans));
+    }
+
+    /// The collector has them, but for those that it refused.
+    pub(super) fn settle(mut self, refused: usize) {
+        let count = std::mem::take(&mut self.spans).len();
+        let refused = refused.min(count);
+        self.queue.count_exported(count - refused);
+        self.queue.lose(SpanLoss::Refused, refused);
+    }
+
+    /// The collector does not want them at all.
+    pub(super) fn refuse(self) {
+        let count = self.spans.len();
+        self.settle(count);
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.queue.lose(SpanLoss::Unanswered, self.spans.len());
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -119,6 +163,21 @@ pub(super) mod tests {
         queue.push(span(5));
         assert_eq!(ids(&queue.take(9)), [3, 5]);
         assert!(queue.take(9).is_empty());
+    }
+
+    #[test]
+    fn of_every_batch_it_is_counted_what_became_of_it() {
+        let queue = Queue::new(9);
+        let lost = |why| queue.lost().of(why);
+        (1..=6).for_each(|id| queue.push(span(id)));
+        queue.batch(2).settle(1);
+        assert_eq!((queue.exported(), lost(SpanLoss::Refused)), (1, 1));
+        queue.batch(1).refuse();
+        assert_eq!((queue.exported(), lost(SpanLoss::Refused)), (1, 2));
+        queue.batch(1).put_back();
+        assert_eq!((queue.len(), lost(SpanLoss::Unanswered)), (3, 0));
+        drop(queue.batch(2));
+        assert_eq!((queue.len(), lost(SpanLoss::Unanswered)), (1, 2));
     }
 
     #[test]

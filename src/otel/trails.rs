@@ -72,6 +72,9 @@ impl Trails {
     /// # Errors
     /// The message is not known any more.
     fn span(&self, arrival: &Arrival) -> Result<Option<Span>, SpanLoss> {
+        if self.spans_max == 0 {
+            return Ok(None);
+        }
         let mut place = self.place(arrival.trail).ok_or(SpanLoss::Forgotten)?.lock();
         let live = place.as_mut().filter(|live| arrival.mark.is_of(live.accepted));
         let live = live.ok_or(SpanLoss::Forgotten)?;

@@ -9,13 +9,9 @@ use std::{sync::Arc, time::Duration};
 use super::{app::App, clock, cookie::Presented, report, timesync::Timesync};
 use crate::{
     bayeux::{AckReply, Advice, Reconnect, Refusal, Reply, ReplyExt},
-    broker::{Batch, Carrier, Cause, Generation, Session, SessionId},
+    broker::{Batch, Carrier, Cause, Generation, INTERVAL_MAX, Session, SessionId},
     metrics::Reply as Kind,
 };
-
-/// The longest pause that a client may announce in `advice.interval` (protocol.md 33): its session
-/// lives that much longer, so it has to end somewhere.
-pub(super) const INTERVAL_MAX: Duration = Duration::from_secs(600);
 
 const MICROS_PER_MS: u64 = 1_000;
 

@@ -69,10 +69,16 @@ impl Exporting {
 
     /// Sends what waits, for `otel.timeout` at most; what the collector has not taken then is lost.
     pub(super) async fn finish(self, app: &App) {
-        let Self { task, stop } = self;
+        let (Self { mut task, stop }, Some(tracer)) = (self, &app.tracer) else { return };
         let _ = stop.send(());
-        let _ = timeout(app.config.otel.timeout, task).await;
-        let spans = app.tracer.as_ref().map_or(0, |tracer| tracer.waiting());
+        let mut under_way = 0;
+        if timeout(app.config.otel.timeout, &mut task).await.is_err() {
+            let lost: u64 = tracer.lost().iter().sum();
+            task.abort();
+            let _ = task.await;
+            under_way = tracer.lost().iter().sum::<u64>() - lost;
+        }
+        let spans = tracer.waiting() as u64 + under_way;
         if spans > 0 {
             warn!(event = "node", spans, key = "otel.timeout", "spans of traces were not sent");
         }

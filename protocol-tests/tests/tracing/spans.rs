@@ -52,8 +52,8 @@ async fn a_message_is_traced_from_its_publisher_to_its_receivers() {
     let publish = one(&spans, "publish");
     assert_eq!((publish.kind, publish.flags, &publish.parent), (4, 0x101, &None));
     let expected = [
-        ("bayeux.sessions", "2"),
         ("bayeux.sessions.queued", "0"),
+        ("bayeux.sessions.reached", "2"),
         ("bayeux.via", "bayeux"),
         ("messaging.destination.name", "/a/b"),
         ("messaging.message.body.size", "12"),
@@ -128,7 +128,7 @@ async fn a_large_fan_out_has_few_spans_and_says_how_many_it_has_not() {
     }
     let spans = collector.exactly(4).await;
     let publish = one(&spans, "publish");
-    assert_eq!(publish.value("bayeux.sessions"), "12");
+    assert_eq!(publish.value("bayeux.sessions.reached"), "12");
     assert_eq!(publish.value("bayeux.sessions.untraced"), "9");
 }
 
