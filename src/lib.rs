@@ -25,6 +25,7 @@ pub mod server;
 pub mod telemetry;
 pub mod ws;
 
+mod place;
 mod rate;
 mod words;
 

@@ -58,7 +58,7 @@ const LAYERS: [Layer; 10] = [
     },
     Layer {
         name: "otel",
-        modules: &["bayeux", "broker", "config", "events", "metrics", "rate"],
+        modules: &["bayeux", "broker", "config", "events", "metrics", "place", "rate"],
         packages: &[
             "bytes",
             "getrandom",
@@ -86,6 +86,7 @@ const LAYERS: [Layer; 10] = [
             "auth",
             "config",
             "otel",
+            "place",
             "rate",
             "telemetry",
         ],

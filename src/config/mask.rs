@@ -10,11 +10,29 @@ use toml::Value;
 /// A value of a key, both as they were written, as messages may show it.
 pub(super) fn harmless<'a>(key: &str, value: &'a str) -> Cow<'a, str> {
     let name = key.rsplit_once('.').map_or(key, |(_, name)| name);
-    match value.split_once('?') {
-        _ if is_secret(name) => MASK.into(),
-        Some((place, _)) if URL.contains(&name) => format!("{place}?{MASK}").into(),
-        _ => value.into(),
+    if is_secret(name) {
+        MASK.into()
+    } else if URL.contains(&name) {
+        harmless_url(value)
+    } else {
+        value.into()
     }
+}
+
+/// A URL that was refused, perhaps because it names a user: the last `@` ends a password that is not written
+/// as it should be.
+fn harmless_url(url: &str) -> Cow<'_, str> {
+    let url = without_query(url);
+    let named =
+        url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)));
+    match named {
+        Some((scheme, host)) => format!("{scheme}://{MASK}@{host}").into(),
+        None => url,
+    }
+}
+
+fn without_query(url: &str) -> Cow<'_, str> {
+    url.split_once('?').map_or_else(|| url.into(), |(place, _)| format!("{place}?{MASK}").into())
 }
 
 /// Takes the secrets out of a value of a key: in lists of tables, and out of the queries of their URLs.
@@ -26,9 +44,9 @@ pub(super) fn masked(value: Value) -> Value {
                 if is_secret(name) {
                     *value = MASK.into();
                 } else if URL.contains(&name.as_str())
-                    && let Some((place, _)) = value.as_str().and_then(|url| url.split_once('?'))
+                    && let Some(url) = value.as_str()
                 {
-                    *value = format!("{place}?{MASK}").into();
+                    *value = without_query(url).into_owned().into();
                 }
             }
         }
@@ -43,7 +61,7 @@ fn is_secret(name: &str) -> bool {
 
 /// Fields of the tables of `auth.keys` and `services`.
 const SECRET: &[&str] = &["secret_sha256", "headers"];
-/// The field of `services`, and the key of `otel`, whose query may be one.
+/// The field of `services`, and the key of `otel`, of which a part may be one.
 const URL: &[&str] = &["url", "endpoint"];
 /// What stands for a secret.
 const MASK: &str = "***";
@@ -64,8 +82,8 @@ mod tests {
                 r#"[{ id = "a", secret_file = "a.key", secret_sha256 = "***" }]"#,
             ),
             (
-                r#"[{ headers = ["X-Key: d"], url = "http://a/b?key=c" }, { url = "http://a/b" }]"#,
-                r#"[{ headers = "***", url = "http://a/b?***" }, { url = "http://a/b" }]"#,
+                r#"[{ headers = ["X-Key: d"], url = "http://a/b?key=c" }, { url = "http://a/b@c" }]"#,
+                r#"[{ headers = "***", url = "http://a/b?***" }, { url = "http://a/b@c" }]"#,
             ),
             (r#"["a"]"#, r#"["a"]"#),
             (r#""45s""#, r#""45s""#),
@@ -75,10 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn a_message_shows_no_query_of_a_url() {
+    fn a_message_shows_no_user_and_no_query_of_a_url() {
         let url = "\"https://a/b?token=c\"";
         assert_eq!(harmless("otel.endpoint", url), "\"https://a/b?***");
         assert_eq!(harmless("services[0].url", url), "\"https://a/b?***");
         assert_eq!(harmless("otel.service_name", url), url);
+        for (url, shown) in [
+            ("\"http://user:pw@h:1/a?k=v\"", "\"http://***@h:1/a?***"),
+            ("\"http://user:p@w/d@h\"", "\"http://***@h\""),
+            ("\"h?k=v\"", "\"h?***"),
+            ("\"http://h/a\"", "\"http://h/a\""),
+        ] {
+            assert_eq!(harmless("otel.endpoint", url), shown);
+        }
     }
 }

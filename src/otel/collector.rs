@@ -15,17 +15,16 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{BadOtel, headers::headers};
-use crate::config::Otel;
+use crate::{config::Otel, place::Place};
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Collector {
-    host: String,
-    port: u16,
+    place: Place,
     target: Uri,
     headers: HeaderMap,
     limit: Duration,
@@ -57,23 +56,16 @@ impl Collector {
     /// A URL or file that cannot be used.
     pub(super) fn new(settings: &Otel) -> Result<Self, BadOtel> {
         let bad = || BadOtel::Endpoint(settings.endpoint.clone());
-        let url: Uri = settings.endpoint.parse().map_err(|_| bad())?;
-        let authority = url.authority().ok_or_else(bad)?;
-        if url.scheme_str() != Some("http")
-            || authority.as_str().contains('@')
-            || url.query().is_some()
-        {
-            return Err(bad());
-        }
-        let base = url.path().trim_end_matches('/');
+        let place = Place::parse(&settings.endpoint)
+            .filter(|place| place.target.query().is_none())
+            .ok_or_else(bad)?;
+        let base = place.target.path().trim_end_matches('/');
         // Who copies the whole URL from somewhere means the same.
         let base = base.strip_suffix(TRACES).unwrap_or(base);
         Ok(Self {
-            // An IPv6 address stands in brackets, which are no part of it.
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
             target: format!("{base}{TRACES}").parse().map_err(|_| bad())?,
-            headers: headers(authority.as_str(), settings.headers_file.as_deref())?,
+            headers: headers(&place, settings.headers_file.as_deref())?,
+            place,
             limit: settings.timeout,
         })
     }
@@ -84,9 +76,7 @@ impl Collector {
     /// Why there is none.
     pub(super) async fn connect(&self) -> Result<Connection, String> {
         let connecting = async {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            // A request is written in one go: without this its end may wait for an acknowledgement.
-            stream.set_nodelay(true)?;
+            let stream = self.place.connect().await?;
             let mut builder = http1::Builder::new();
             builder.max_buf_size(HEAD_BYTES_MAX);
             Ok(builder.handshake(TokioIo::new(stream)).await?)
@@ -202,17 +192,15 @@ mod tests {
 
     #[test]
     fn the_path_of_traces_is_put_behind_the_endpoint() {
-        for (endpoint, host, port, target) in [
-            ("http://127.0.0.1:4318", "127.0.0.1", 4318, "/v1/traces"),
-            ("http://collector/", "collector", 80, "/v1/traces"),
-            ("http://[::1]:4318/otlp/", "::1", 4318, "/otlp/v1/traces"),
-            ("http://collector:4318/v1/traces", "collector", 4318, "/v1/traces"),
+        for (endpoint, target) in [
+            ("http://127.0.0.1:4318", "/v1/traces"),
+            ("http://collector/", "/v1/traces"),
+            ("http://[::1]:4318/otlp/", "/otlp/v1/traces"),
+            ("http://collector:4318/v1/traces", "/v1/traces"),
         ] {
-            let found = collector(endpoint).unwrap();
-            assert_eq!((found.host.as_str(), found.port), (host, port), "{endpoint}");
-            assert_eq!(found.target, target, "{endpoint}");
+            assert_eq!(collector(endpoint).unwrap().target, target, "{endpoint}");
         }
-        for bad in ["https://h", "http://user@h", "http://h/?a=b", "h:1", "/x"] {
+        for bad in ["https://h", "http://h:99999", "http://h/?a=b"] {
             assert!(collector(bad).is_none(), "{bad}");
         }
     }

@@ -8,17 +8,14 @@ use hyper::{
 };
 
 use super::BadOtel;
+use crate::place::Place;
 
-/// All headers of a request to `authority`. Those of the file are marked so that nothing shows them.
+/// All headers of a request to `place`. Those of the file are marked so that nothing shows them.
 ///
 /// # Errors
 /// The file cannot be read, or has a line that is no header or would change how requests are framed.
-pub(super) fn headers(authority: &str, file: Option<&Path>) -> Result<HeaderMap, BadOtel> {
-    let mut headers = HeaderMap::new();
-    let host = HeaderValue::from_str(authority);
-    headers.insert(header::HOST, host.map_err(|_| BadOtel::Endpoint(authority.to_owned()))?);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+pub(super) fn headers(place: &Place, file: Option<&Path>) -> Result<HeaderMap, BadOtel> {
+    let mut headers = place.headers();
     let Some(path) = file else { return Ok(headers) };
     let text = fs::read_to_string(path)
         .map_err(|error| BadOtel::File { path: path.to_path_buf(), error })?;
@@ -49,7 +46,6 @@ const OURS: [HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::CONNECTION,
 ];
-const USER_AGENT: &str = concat!("bayeuxd/", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]
 mod tests {

@@ -14,9 +14,8 @@ use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn spans_go_in_batches_over_one_connection_at_a_time() {
-    let mut collector = BackEnd::start().await;
+/// A broker to which so many messages were published, all of them traced.
+async fn traced(collector: &BackEnd, messages: usize) -> Broker {
     let broker = Broker::with(|config| {
         settings(collector.address, config);
         config.otel.traces_per_second = 10_000;
@@ -24,9 +23,16 @@ async fn spans_go_in_batches_over_one_connection_at_a_time() {
     })
     .await;
     let mut publisher = Socket::connected(broker.address).await;
-    for number in 0..700 {
+    for number in 0..messages {
         publisher.publish("/a", number).await;
     }
+    broker
+}
+
+#[tokio::test]
+async fn spans_go_in_batches_over_one_connection_at_a_time() {
+    let mut collector = BackEnd::start().await;
+    let _broker = traced(&collector, 700).await;
     let mut found = 0;
     while found < 700 {
         let call = collector.call().await;
@@ -43,16 +49,7 @@ async fn spans_go_in_batches_over_one_connection_at_a_time() {
 #[tokio::test]
 async fn a_collector_may_close_its_connection_after_each_batch() {
     let mut collector = BackEnd::start().await;
-    let broker = Broker::with(|config| {
-        settings(collector.address, config);
-        config.otel.traces_per_second = 10_000;
-        config.otel.interval = Duration::from_millis(500);
-    })
-    .await;
-    let mut publisher = Socket::connected(broker.address).await;
-    for number in 0..1_100 {
-        publisher.publish("/a", number).await;
-    }
+    let _broker = traced(&collector, 1_100).await;
     let mut found = 0;
     while found < 1_100 {
         let call = collector.call().await;

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
     client::conn::http1::{self, SendRequest},
     header::{self, HeaderName, HeaderValue},
@@ -22,20 +22,19 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::{net::TcpStream, time::sleep};
+use tokio::time::sleep;
 
 use super::{BadService, Call, Failure, ServiceError};
 use crate::{
     auth::Secret,
     config,
+    place::Place,
     server::{clock, drain::jitter},
 };
 
 /// See the module documentation.
 pub(super) struct BackEnd {
-    host: String,
-    port: u16,
-    target: Uri,
+    place: Place,
     headers: HeaderMap,
     retries: u32,
     max_reply: usize,
@@ -56,19 +55,10 @@ impl BackEnd {
     /// # Errors
     /// A URL, header or file that cannot be used.
     pub(super) fn new(entry: &config::Service) -> Result<Self, BadService> {
-        let bad_url = || BadService::Url(entry.url.clone());
-        let url: Uri = entry.url.parse().map_err(|_| bad_url())?;
-        let authority = url.authority().ok_or_else(bad_url)?;
-        if url.scheme_str() != Some("http") || authority.as_str().contains('@') {
-            return Err(bad_url());
-        }
-        let target = url.path_and_query().map_or("/", |target| target.as_str());
+        let place = Place::parse(&entry.url).ok_or_else(|| BadService::Url(entry.url.clone()))?;
         Ok(Self {
-            // An IPv6 address stands in brackets, which are no part of it.
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
-            target: target.parse().map_err(|_| bad_url())?,
-            headers: headers(entry, authority.as_str())?,
+            headers: headers(entry, &place)?,
+            place,
             retries: entry.retries,
             max_reply: entry.max_reply,
             idle: Mutex::default(),
@@ -120,7 +110,7 @@ impl BackEnd {
     fn request(&self, body: &Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.target.clone();
+        *request.uri_mut() = self.place.target.clone().into();
         *request.headers_mut() = self.headers.clone();
         request
     }
@@ -154,10 +144,7 @@ impl BackEnd {
     }
 
     async fn connect(&self) -> Result<Sender, Failure> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream = stream.map_err(|_| Failure::Unreachable)?;
-        // A request is written in one go: without this its end may wait for an acknowledgement.
-        let _ = stream.set_nodelay(true);
+        let stream = self.place.connect().await.map_err(|_| Failure::Unreachable)?;
         let mut builder = http1::Builder::new();
         builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
         let shaken = builder.handshake(TokioIo::new(stream)).await;
@@ -195,13 +182,9 @@ impl Idle {
 }
 
 /// The header lines of every request.
-fn headers(entry: &config::Service, authority: &str) -> Result<HeaderMap, BadService> {
-    let mut headers = HeaderMap::new();
-    let host = HeaderValue::from_str(authority).map_err(|_| BadService::Url(entry.url.clone()))?;
-    headers.insert(header::HOST, host);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn headers(entry: &config::Service, place: &Place) -> Result<HeaderMap, BadService> {
+    let mut headers = place.headers();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     for line in &entry.headers {
         let bad = || BadService::Header(line.clone());
         let (name, value) = line.split_once(':').ok_or_else(bad)?;
@@ -242,4 +225,3 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Most header lines of a response.
 const HEADERS_MAX: usize = 100;
-const USER_AGENT: &str = concat!("bayeuxd/", env!("CARGO_PKG_VERSION"));

@@ -68,6 +68,17 @@ fn begin<T>(publishing: Pin<&mut impl Future<Output = T>>) {
     assert!(begun.is_pending(), "the walk takes more than one step");
 }
 
+/// Publishes two messages, and leaves the one behind, then the other; `between` looks when the first has left.
+fn leave_behind_another(publisher: &Publisher, between: impl FnOnce()) {
+    let (message, mut wakes, mut others) = (entry(None), Wakes::default(), Wakes::default());
+    let mut first = Box::pin(publisher.publish(&message, &mut wakes));
+    begin(first.as_mut());
+    let mut second = Box::pin(publisher.publish(&message, &mut others));
+    begin(second.as_mut());
+    drop(second);
+    between();
+}
+
 async fn tasks_end(publisher: &Publisher) {
     let tasks = &publisher.caller.app.tasks;
     tasks.close();
@@ -103,15 +114,7 @@ async fn a_client_that_leaves_is_told_of_as_well() {
 #[tokio::test]
 async fn who_leaves_behind_another_is_told_of_when_the_message_has_arrived() {
     let (publisher, tap) = site();
-    let (message, mut wakes, mut others) = (entry(None), Wakes::default(), Wakes::default());
-    {
-        let mut first = Box::pin(publisher.publish(&message, &mut wakes));
-        begin(first.as_mut());
-        let mut second = Box::pin(publisher.publish(&message, &mut others));
-        begin(second.as_mut());
-        drop(second);
-        assert!(told(&tap).is_empty());
-    }
+    leave_behind_another(&publisher, || assert!(told(&tap).is_empty()));
     tasks_end(&publisher).await;
     assert_eq!(told(&tap), [CROWD, CROWD]);
 }
@@ -139,15 +142,7 @@ async fn the_span_of_who_leaves_ends_when_the_message_has_arrived() {
     // Spans do not depend on listeners.
     drop(tap);
     let spans = || publisher.caller.app.tracer.as_ref().unwrap().waiting();
-    let (message, mut wakes, mut others) = (entry(None), Wakes::default(), Wakes::default());
-    {
-        let mut first = Box::pin(publisher.publish(&message, &mut wakes));
-        begin(first.as_mut());
-        let mut second = Box::pin(publisher.publish(&message, &mut others));
-        begin(second.as_mut());
-        drop(second);
-        assert_eq!(spans(), 0);
-    }
+    leave_behind_another(&publisher, || assert_eq!(spans(), 0));
     tasks_end(&publisher).await;
     assert_eq!(spans(), 2);
 }
