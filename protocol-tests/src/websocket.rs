@@ -4,11 +4,12 @@
 //! control frames included. It answers no ping and echoes no close by itself.
 //! Source: RFC 6455 sections 4 and 5.
 
-use std::net::SocketAddr;
+use std::{future::pending, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    select,
     time::timeout,
 };
 
@@ -109,6 +110,41 @@ impl WebSocket {
             if !self.fill().await {
                 return None;
             }
+        }
+    }
+
+    /// Sends `flood` over and over and reads meanwhile, up to the frame that is `last`.
+    ///
+    /// Reading waits for no write: once the send buffer is full the kernel reports room only when a third of
+    /// it has been taken, and by then a slow broker has answered for seconds.
+    ///
+    /// # Panics
+    /// If the connection ends first.
+    pub async fn flood(&mut self, flood: &[u8], mut last: impl FnMut(&Frame) -> bool) {
+        let Self { stream, unread, .. } = self;
+        let (mut reader, mut writer) = stream.split();
+        let send = async {
+            while writer.write_all(flood).await.is_ok() {}
+            pending::<()>().await;
+        };
+        let read = async {
+            loop {
+                while let Some((frame, length)) = Frame::parse(unread) {
+                    unread.drain(..length);
+                    if last(&frame) {
+                        return;
+                    }
+                }
+                let read = reader.read_buf(unread).await;
+                assert!(
+                    matches!(read, Ok(1..)),
+                    "no frame, but the end of the connection: {read:?}"
+                );
+            }
+        };
+        select! {
+            () = send => {}
+            () = read => {}
         }
     }
 

@@ -314,23 +314,16 @@ async fn who_never_stops_sending_is_answered_and_sent_away_in_time() {
     stamp(&mut message, &socket.client_id);
     let flood = Frame::text(message.to_string()).bytes().repeat(400);
     socket.send(json!([connect("3")])).await;
-    let is_reply = |frame: &Frame| String::from_utf8_lossy(&frame.payload).contains(r#""id":"3""#);
-    soon("the reply to the connect", flooding(&mut socket.websocket, &flood, is_reply)).await;
-    broker.drain();
-    let is_close = |frame: &Frame| frame.opcode == CLOSE && frame.close_reason().0 == 1001;
-    soon("the close", flooding(&mut socket.websocket, &flood, is_close)).await;
-}
-
-/// Sends until a frame comes that is `wanted`.
-async fn flooding(websocket: &mut WebSocket, flood: &[u8], wanted: impl Fn(&Frame) -> bool) {
-    loop {
-        websocket.send_bytes(flood).await;
-        while let Ok(frame) = timeout(Duration::ZERO, websocket.next_frame()).await {
-            if wanted(&frame.expect("a frame, not the end of the connection")) {
-                return;
-            }
+    let mut is_answered = false;
+    let told = socket.websocket.flood(&flood, |frame| {
+        if String::from_utf8_lossy(&frame.payload).contains(r#""id":"3""#) {
+            is_answered = true;
+            broker.drain();
         }
-    }
+        frame.opcode == CLOSE && frame.close_reason().0 == 1001
+    });
+    soon("the reply to the connect and the close", told).await;
+    assert!(is_answered, "sent away without the reply to its connect");
 }
 
 /// Between connects nobody listened for the end of a session whose messages leave with connects only, until
