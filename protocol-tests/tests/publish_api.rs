@@ -416,6 +416,26 @@ async fn p117_bare_publishes_that_meet_a_full_broker_have_no_holes_either() {
     reading.abort();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p064_a_batch_of_a_session_that_meets_a_full_broker_has_no_holes_either() {
+    let (broker, reading) = full_and_emptied().await;
+    let batch: Vec<Value> = (0..3_000).map(|n| publish(&n.to_string(), "/a", n)).collect();
+    let mut polling = Polling::connected(broker.address).await;
+    let mut socket = Socket::connected(broker.address).await;
+    let by_poll = polling.send(json!(batch)).await;
+    socket.send(json!(batch)).await;
+    for replies in [by_poll, socket.recv_messages(3_000).await] {
+        let done: Vec<bool> =
+            replies.iter().map(|reply| reply["successful"] == json!(true)).collect();
+        let published = done.iter().take_while(|done| **done).count();
+        assert!((1..3_000).contains(&published), "{published}");
+        let refusal = refused(&published.to_string(), "/a", "503::overloaded");
+        assert_eq!(replies[published], refusal);
+        assert!(done[published..].iter().all(|done| !done), "{done:?}");
+    }
+    reading.abort();
+}
+
 #[tokio::test]
 async fn a_request_whose_body_comes_after_the_drain_began_gets_503() {
     let mut broker = broker().await;

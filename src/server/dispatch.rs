@@ -77,8 +77,8 @@ pub(super) struct Outcome {
     pub(super) disconnected: bool,
     /// The client was sent to a handshake, because it is to change its transport.
     pub(super) steered: bool,
-    /// Why no more is published under the key of the request: what follows would overtake what was
-    /// refused.
+    /// Why no more of the batch is published: what follows would overtake what was refused. The rate of a
+    /// key ends only what is published under it.
     publishing_ended: Option<Refusal>,
     /// Replies in request order, separated by commas.
     pub(super) replies: Vec<u8>,
@@ -181,10 +181,10 @@ impl Turn<'_, '_> {
             return match Box::pin(self.publish_under(principal, &name, wakes)).await {
                 Ok(()) => self.succeed(),
                 Err(refusal) => {
-                    if let Refusal::RateLimited { .. } | Refusal::Overloaded = refusal {
+                    if let Refusal::RateLimited { .. } = refusal {
                         self.outcome.publishing_ended = Some(refusal);
                     }
-                    self.refuse(refusal, None);
+                    self.refuse_publish(refusal);
                 }
             };
         }
@@ -216,7 +216,7 @@ impl Turn<'_, '_> {
             }
             _ => match self.publish(&current, &name, wakes).await {
                 Ok(()) => self.succeed(),
-                Err(refusal) => self.refuse(refusal, None),
+                Err(refusal) => self.refuse_publish(refusal),
             },
         }
         if self.command() != CONNECT {
@@ -392,6 +392,9 @@ impl Turn<'_, '_> {
         if channel.kind() == Kind::Service {
             return Services::call(self.app, session, channel, data, message.id.echo());
         }
+        if self.outcome.publishing_ended == Some(Refusal::Overloaded) {
+            return Err(Refusal::Overloaded);
+        }
         let payload = Payload { data, ext: message.ext, extra: &message.extra };
         publish(self.app, Some(session), channel, payload, wakes).await
     }
@@ -427,6 +430,15 @@ impl Turn<'_, '_> {
     fn refuse(&mut self, refusal: Refusal, advice: Option<Advice>) {
         self.report(refusal, None);
         self.write(Some(refusal), advice);
+    }
+
+    /// Refuses a publish, and if the broker is full all that follow it in the batch: there may be room for
+    /// them by then, and subscribers would miss one in the middle of what its publisher believes in order.
+    fn refuse_publish(&mut self, refusal: Refusal) {
+        if refusal == Refusal::Overloaded {
+            self.outcome.publishing_ended = Some(refusal);
+        }
+        self.refuse(refusal, None);
     }
 
     fn report(&self, refusal: Refusal, name: Option<&str>) {
