@@ -63,7 +63,8 @@ final class Services {
         Map<?, ?> data = (Map<?, ?>) call.get("data");
         if (data.containsKey("waits")) gate.acquire();
         if (data.get("fails") instanceof Long status) {
-            return new BackEnd.Answer(status.intValue(), Map.of("class", "java.util.NoSuchElementException", "message", "nobody trades it"));
+            String name = (String) data.get("name");
+            return new BackEnd.Answer(status.intValue(), Map.of("class", name, "message", "nobody trades it"));
         }
         return new BackEnd.Answer(200, echo((String) call.get("channel"), data));
     }
@@ -97,9 +98,14 @@ final class Services {
     }
 
     private void failed(Stage stage) throws Exception {
-        Check.equal(told(stage.call("quote/acme", Map.of("fails", 404L))),
-            List.of("500::service_failed", "java.util.NoSuchElementException", "nobody trades it"));
-        Check.equal(told(stage.call("quote/acme", Map.of("fails", 500L))),
+        // With the name of a class that this machine does not have the client could not read the response.
+        for (String name : List.of("java.util.NoSuchElementException", "NoSuchSymbol", "org.example.NoSuchSymbol")) {
+            Message reply = stage.call("quote/acme", Map.of("fails", 404L, "name", name));
+            String known = name.startsWith("java.") ? name : "java.lang.RuntimeException";
+            Check.equal(told(reply), List.of("500::service_failed", known, "nobody trades it"));
+            Check.equal(reply.getDataAsMap().get("name"), name);
+        }
+        Check.equal(told(stage.call("quote/acme", Map.of("fails", 500L, "name", "Broken"))),
             List.of("502::service_unavailable", "java.io.IOException", "the service answered with the status 500"));
         Check.that(stage.call("quote/acme", Map.of("n", 1L)).isSuccessful(), "a call after failed ones");
     }

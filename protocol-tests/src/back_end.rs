@@ -143,6 +143,13 @@ pub fn failure(id: &str, error: &str, class: &str, message: &str) -> Value {
     })
 }
 
+/// The failure of a service that speaks itself, under a name of its own.
+pub fn refusal(id: &str, class: &str, name: &str, message: &str) -> Value {
+    let mut failure = failure(id, "500::service_failed", class, message);
+    failure["data"]["name"] = name.into();
+    failure
+}
+
 /// The failure of a back-end that does not work as it should.
 pub fn unavailable(id: &str, message: &str) -> Value {
     failure(id, "502::service_unavailable", "java.io.IOException", message)

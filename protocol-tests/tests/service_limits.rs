@@ -5,7 +5,8 @@ use std::{net::TcpListener, time::Duration};
 use bayeuxd::config::{Config, Service};
 use protocol_tests::{
     back_end::{
-        CHANNEL, answer, begin, failure, outcome, overloaded, serving, serving_with, unavailable,
+        CHANNEL, answer, begin, failure, outcome, overloaded, refusal, serving, serving_with,
+        unavailable,
     },
     bayeux::{Polling, Socket, deliveries, disconnect, publish, published},
     broker::Broker,
@@ -93,8 +94,23 @@ async fn p115_a_back_end_may_refuse_in_its_own_words() {
         r#"{"class":"NoSuchSymbol","message":"nobody trades \"x\"","trace":"not for callers"}"#;
     for status in [400, 404, 422, 499] {
         let said = outcome(&mut socket, &mut back_end, |call| call.answer(status, words)).await;
-        let expected = failure("7", "500::service_failed", "NoSuchSymbol", "nobody trades \"x\"");
+        let expected =
+            refusal("7", "java.lang.RuntimeException", "NoSuchSymbol", "nobody trades \"x\"");
         assert_eq!(said, expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn p115_the_class_of_a_failure_is_one_that_java_has() {
+    let (broker, mut back_end) = serving(|_| {}).await;
+    let mut socket = Socket::connected(broker.address).await;
+    let (known, other) = ("java.util.NoSuchElementException", "java.lang.RuntimeException");
+    for (name, class) in
+        [(known, known), ("java.util.Nope", other), ("org.example.Gone", other), ("", other)]
+    {
+        let words = json!({"class": name, "message": "gone"}).to_string();
+        let said = outcome(&mut socket, &mut back_end, |call| call.answer(404, &words)).await;
+        assert_eq!(said, refusal("7", class, name, "gone"));
     }
 }
 

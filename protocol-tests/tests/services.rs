@@ -10,7 +10,8 @@ use bayeuxd::{
 };
 use protocol_tests::{
     back_end::{
-        BackEnd, CHANNEL, answer, begin, failure, outcome, serving, serving_with, unavailable,
+        BackEnd, CHANNEL, answer, begin, failure, outcome, refusal, serving, serving_with,
+        unavailable,
     },
     bayeux::{Polling, Socket, connect, deliveries, delivery, handshake, publish, published},
     broker::Broker,
@@ -265,7 +266,7 @@ async fn p115_whatever_a_handler_does_wrong_the_caller_is_told() {
     serve.unwrap();
     let mut socket = Socket::connected(broker.address).await;
     let expected = [
-        failure("7", "500::service_failed", "NoSuchSymbol", "not traded"),
+        refusal("7", "java.lang.RuntimeException", "NoSuchSymbol", "not traded"),
         failure("7", "500::service_failed", "java.lang.RuntimeException", "the service failed"),
         failure(
             "7",

@@ -58,7 +58,7 @@ export function serviceChecks({ client }) {
     const told = async (data, target = "quote/acme") => {
       const { successful, error, data: failure } = await call(one, target, data);
       assert.equal(successful, false);
-      return [error, failure.class, failure.message];
+      return [error, failure.name ?? failure.class, failure.message];
     };
     assert.deepEqual(await told({ fails: 404 }), ["500::service_failed", "NoSuchSymbol", "nobody trades it"]);
     const broken = ["502::service_unavailable", "java.io.IOException", "the service answered with the status 500"];

@@ -59,29 +59,33 @@ impl Failure {
         }
     }
 
-    /// The `data` field: `{"class":…,"message":…}` (protocol.md 115).
+    /// The `data` field: `{"class":…,"name":…,"message":…}`; the name is the service's own, and there only if
+    /// it spoke itself (protocol.md 115).
     pub(super) fn data(&self) -> Box<RawValue> {
         #[derive(Serialize)]
         struct Data<'a> {
             class: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            name: Option<&'a str>,
             message: Cow<'a, str>,
         }
-        let data = match self {
-            Self::Said(error) => {
-                Data { class: error.class(), message: Cow::Borrowed(error.message()) }
-            }
-            other => Data { class: other.class(), message: Cow::Owned(other.to_string()) },
+        let (name, message) = match self {
+            Self::Said(error) => (Some(error.class()), Cow::Borrowed(error.message())),
+            other => (None, Cow::Owned(other.to_string())),
         };
-        // Two texts: nothing that could fail to be written.
-        to_raw_value(&data).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        // Texts: nothing that could fail to be written.
+        to_raw_value(&Data { class: self.class(), name, message })
+            .unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
     /// Names that every Java machine knows, because CometD's Java client loads the class that it finds in an
     /// object's `class`. Where there is none it drops the whole response of a long-poll, so the call never ends;
     /// with acknowledgements the response comes again for ever. `java/Services.java` shows it.
-    const fn class(&self) -> &'static str {
+    fn class(&self) -> &'static str {
+        let known = |said: &str| CLASSES.iter().copied().find(|class| *class == said);
         match self {
-            Self::Said(_) | Self::Panicked => "java.lang.RuntimeException",
+            Self::Said(error) => known(error.class()).unwrap_or("java.lang.RuntimeException"),
+            Self::Panicked => "java.lang.RuntimeException",
             Self::Overloaded => "java.util.concurrent.RejectedExecutionException",
             Self::Timeout => "java.util.concurrent.TimeoutException",
             Self::Unreachable
@@ -98,3 +102,35 @@ impl Failure {
         matches!(self, Self::Unreachable | Self::Broken | Self::Status(502..=504))
     }
 }
+
+/// Exceptions of Java's base module that a service may name itself; CometD's servers send those that their
+/// methods throw.
+const CLASSES: [&str; 27] = [
+    "java.io.EOFException",
+    "java.io.FileNotFoundException",
+    "java.io.IOException",
+    "java.io.UncheckedIOException",
+    "java.lang.ArithmeticException",
+    "java.lang.ArrayIndexOutOfBoundsException",
+    "java.lang.ClassCastException",
+    "java.lang.CloneNotSupportedException",
+    "java.lang.Error",
+    "java.lang.Exception",
+    "java.lang.IllegalArgumentException",
+    "java.lang.IllegalStateException",
+    "java.lang.IndexOutOfBoundsException",
+    "java.lang.InterruptedException",
+    "java.lang.NullPointerException",
+    "java.lang.NumberFormatException",
+    "java.lang.RuntimeException",
+    "java.lang.SecurityException",
+    "java.lang.UnsupportedOperationException",
+    "java.nio.file.AccessDeniedException",
+    "java.nio.file.NoSuchFileException",
+    "java.util.ConcurrentModificationException",
+    "java.util.MissingResourceException",
+    "java.util.NoSuchElementException",
+    "java.util.concurrent.CancellationException",
+    "java.util.concurrent.RejectedExecutionException",
+    "java.util.concurrent.TimeoutException",
+];
