@@ -7,8 +7,13 @@
 //!
 //! The server runs in this process, and the pages are asked for over HTTP. The sessions have no sockets,
 //! which one process could not hold. Meanwhile a client's work is done over and over: a handshake with all
-//! that belongs to it, a new channel, a publish, an end. The longest of these tells how long a lock was
-//! held that clients need, and a timer on the threads that serve connections tells whether one was kept.
+//! that belongs to it, a new channel, a publish, an end. A timer on the threads that serve connections tells
+//! whether one was kept.
+//!
+//! Whether somebody waited for a lock or for a processor, the kernel knows: it counts for each thread how
+//! often it gave the processor up and how often it was taken from it. So the table says how often a client's
+//! work *waited*, which is for a lock, and leaves out of its times what the machine took away. Who waits for
+//! a lock whose holder lost its processor waits long: what matters is how often anybody waits at all.
 
 #![expect(
     clippy::print_stdout,
@@ -18,7 +23,7 @@
 )]
 
 use std::{
-    env,
+    env, fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -37,6 +42,7 @@ use bayeuxd::{
     events::{Page, Peer},
     server::{Server, clock},
 };
+use parking_lot::Mutex;
 
 mod input;
 
@@ -75,8 +81,14 @@ fn main() {
 }
 
 fn table(broker: &Broker, watch: &Watch, address: SocketAddr) {
-    println!("{:<44} {:>9} {:>9} {:>10} {:>9}", "", "answer", "size", "a client's", "a timer");
-    println!("{:<44} {:>9} {:>9} {:>10} {:>9}", "", "median", "", "longest", "latest");
+    println!(
+        "{:<44} {:>9} {:>9} | {:>6} {:>9} {:>6} {:>9} {:>6} | {:>9}",
+        "", "answer", "size", "a", "client's", "work", "", "", "a timer"
+    );
+    println!(
+        "{:<44} {:>9} {:>9} | {:>6} {:>9} {:>6} {:>9} {:>6} | {:>9}",
+        "", "median", "", "times", "longest", "waited", "longest", "lost", "latest"
+    );
     let (last, _) = broker.sessions_after(None, usize::MAX).pop().expect("a session");
     let pages = [
         "stats",
@@ -118,8 +130,13 @@ fn row(watch: &Watch, page: &str, mut times: Vec<Duration>, size: usize) {
     let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
     times.sort();
     let median = times.get(times.len() / 2).map(|time| ms(*time)).unwrap_or_default();
-    let (client, timer) = watch.take();
-    println!("{page:<44} {median:>9} {size:>9} {:>10} {:>9}", ms(client), ms(timer));
+    let (Works { done, longest, waited, longest_wait, lost }, timer) = watch.take();
+    println!(
+        "{page:<44} {median:>9} {size:>9} | {done:>6} {:>9} {waited:>6} {:>9} {lost:>6} | {:>9}",
+        ms(longest),
+        ms(longest_wait),
+        ms(timer)
+    );
 }
 
 fn config(sessions: usize) -> Config {
@@ -159,23 +176,58 @@ fn open(broker: &Arc<Broker>, number: usize) -> Arc<Session> {
     session
 }
 
-/// The longest times since somebody asked, in microseconds.
+/// What was noted since somebody asked.
 #[derive(Default)]
 struct Watch {
-    client: AtomicU64,
+    works: Mutex<Works>,
+    /// In microseconds.
     timer: AtomicU64,
     done: AtomicBool,
 }
 
-impl Watch {
-    fn note(of: &AtomicU64, time: Duration) {
-        of.fetch_max(time.as_micros() as u64, Ordering::Relaxed);
-    }
+/// A client's work, done over and over.
+#[derive(Default)]
+struct Works {
+    done: usize,
+    /// Of those that neither waited nor lost the processor.
+    longest: Duration,
+    /// Those that waited for somebody and did not lose the processor.
+    waited: usize,
+    longest_wait: Duration,
+    /// Those from which the machine took the processor.
+    lost: usize,
+}
 
-    fn take(&self) -> (Duration, Duration) {
-        let take = |of: &AtomicU64| Duration::from_micros(of.swap(0, Ordering::Relaxed));
-        (take(&self.client), take(&self.timer))
+impl Watch {
+    fn take(&self) -> (Works, Duration) {
+        let works = std::mem::take(&mut *self.works.lock());
+        (works, Duration::from_micros(self.timer.swap(0, Ordering::Relaxed)))
     }
+}
+
+impl Works {
+    /// Notes one; `before` and `after` are what [`switches`] said.
+    fn note(&mut self, time: Duration, before: (u64, u64), after: (u64, u64)) {
+        self.done += 1;
+        if after.1 > before.1 {
+            self.lost += 1;
+        } else if after.0 > before.0 {
+            self.waited += 1;
+            self.longest_wait = self.longest_wait.max(time);
+        } else {
+            self.longest = self.longest.max(time);
+        }
+    }
+}
+
+/// How often this thread gave its processor up, and how often it lost it.
+fn switches() -> (u64, u64) {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("Linux");
+    let count = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|count| count.trim().parse().ok()).expect("a count")
+    };
+    (count("voluntary_ctxt_switches:"), count("nonvoluntary_ctxt_switches:"))
 }
 
 /// Does what a client makes the broker do, a thousand times a second.
@@ -185,11 +237,13 @@ fn be_a_client(broker: &Arc<Broker>, watch: &Watch, sessions: usize) {
         if watch.done.load(Ordering::Relaxed) {
             return;
         }
+        let before = switches();
         let began = clock::now();
         let session = open(broker, number);
         publish(broker, &name(&format!("/user/{}", number % sessions)), &data, clock::now());
         broker.end(&session, Cause::Client);
-        Watch::note(&watch.client, began.elapsed());
+        let time = began.elapsed();
+        watch.works.lock().note(time, before, switches());
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -199,7 +253,8 @@ async fn keep_time(watch: Arc<Watch>) {
     while !watch.done.load(Ordering::Relaxed) {
         let began = clock::now();
         tokio::time::sleep(Duration::from_millis(1)).await;
-        Watch::note(&watch.timer, began.elapsed().saturating_sub(Duration::from_millis(1)));
+        let late = began.elapsed().saturating_sub(Duration::from_millis(1));
+        watch.timer.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
     }
 }
 

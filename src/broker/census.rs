@@ -25,10 +25,10 @@ pub struct ChannelOverview {
 impl Broker {
     /// Looks at all channels and patterns, one after the other, in no order.
     ///
-    /// They are noted first, 24 bytes each: going through the table holds up whoever makes or sweeps away
-    /// a channel, and even those who publish behind them, so nothing else is done meanwhile.
+    /// They are noted first, 24 bytes each: going through a part of the table holds up whoever makes or sweeps
+    /// away a channel there, and even those who publish behind them, so nothing else is done meanwhile.
     pub fn each_channel(&self, mut visit: impl FnMut(&ChannelName, &dyn Fn() -> ChannelOverview)) {
-        let mut all = Vec::with_capacity(self.topics.len());
+        let mut all = Vec::with_capacity(self.channels());
         all.extend(self.topics.iter().map(|at| (at.key().clone(), Arc::clone(at.value()))));
         for (name, topic) in &all {
             visit(name, &|| self.look_at(name, topic));

@@ -143,7 +143,7 @@ impl Broker {
         let mut step = left.split_off(left.len().saturating_sub(STEP));
         step.retain(|name| {
             let mut stays = false;
-            self.topics.remove_if(name, |name, topic| {
+            let removed = self.topics.remove_if(name, |name, topic| {
                 let found = topic.look(SWEEP_PASSES);
                 stays = found == Use::Unused;
                 let goes = found == Use::Retired;
@@ -155,6 +155,7 @@ impl Broker {
                 }
                 goes
             });
+            self.topics_len.fetch_sub(usize::from(removed.is_some()), Ordering::Relaxed);
             stays
         });
         self.sweep.unused.lock().append(&mut step);

@@ -16,6 +16,12 @@ impl Sid {
         Self(bytes)
     }
 
+    /// Its first byte, by which names can be dealt out evenly and in order.
+    pub(crate) const fn first(self) -> u8 {
+        let [first, ..] = self.0;
+        first
+    }
+
     /// Reads what [`Display`](fmt::Display) writes; anything else is no sid.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
