@@ -90,7 +90,7 @@ pub struct Start<'a> {
     /// How it came.
     pub via: Via,
     /// The span of its publisher.
-    pub parent: Option<Parent>,
+    pub parent: Option<&'a Parent>,
     /// When it was accepted: microseconds of the broker's time.
     pub accepted: u64,
     /// The same moment since 1970.

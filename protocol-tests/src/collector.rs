@@ -41,6 +41,8 @@ pub struct Span {
     pub id: String,
     /// 16 hex digits, if it is part of another span.
     pub parent: Option<String>,
+    /// What goes along with the trace.
+    pub state: Option<String>,
     /// 4: producer; 5: consumer.
     pub kind: u64,
     /// Nanoseconds since 1970.
@@ -182,6 +184,7 @@ fn span(value: &Value) -> Span {
         "traceId",
         "spanId",
         "parentSpanId",
+        "traceState",
         "flags",
         "name",
         "kind",
@@ -197,6 +200,7 @@ fn span(value: &Value) -> Span {
         trace: hex(&value["traceId"], 32),
         id: hex(&value["spanId"], 16),
         parent,
+        state: fields.get("traceState").map(text),
         kind: value["kind"].as_u64().expect("enums are numbers"),
         start: text(&value["startTimeUnixNano"]).parse().expect("64-bit numbers are texts"),
         end: text(&value["endTimeUnixNano"]).parse().expect("64-bit numbers are texts"),

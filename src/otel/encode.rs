@@ -88,6 +88,8 @@ struct Written<'a> {
     span_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_span_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_state: Option<&'a str>,
     /// Of W3C Trace Context, and whether the parent is another program's.
     flags: u32,
     name: &'static str,
@@ -152,6 +154,7 @@ fn written(span: &Span) -> Written<'_> {
         trace_id: format!("{:032x}", span.trace_id),
         span_id: format!("{:016x}", span.id),
         parent_span_id: span.parent.map(|id| format!("{id:016x}")),
+        trace_state: span.state.as_deref(),
         flags: SAMPLED | REMOTE_KNOWN | if remote { REMOTE } else { 0 },
         name,
         kind,
@@ -192,6 +195,7 @@ mod tests {
             trace_id: 0xabc,
             id: 0xd,
             parent,
+            state: parent.map(|_| "a=b,c=d".into()),
             start: 1_700_000_000_000_000_001,
             end: 7,
             channel,
@@ -216,6 +220,7 @@ mod tests {
             "traceId": "00000000000000000000000000000abc",
             "spanId": "000000000000000d",
             "parentSpanId": "000000000000000e",
+            "traceState": "a=b,c=d",
             "flags": 0x301,
             "name": "publish",
             "kind": 4,
@@ -258,6 +263,6 @@ mod tests {
             encoded(Kind::Deliver { route, sid: None, acknowledged: false, waited: false }, None);
         let span = &body["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
         assert_eq!(span["attributes"].as_array().unwrap().len(), 5, "{span}");
-        assert!(span.get("parentSpanId").is_none(), "{span}");
+        assert!(span.get("parentSpanId").is_none() && span.get("traceState").is_none(), "{span}");
     }
 }

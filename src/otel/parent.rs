@@ -1,11 +1,13 @@
-//! The span of a caller, as its `traceparent` header names it.
+//! The span of a caller, as its `traceparent` header names it, and what `tracestate` says beside it.
 //!
 //! A header that breaks a rule is treated as none at all: the caller's tracing must never be the reason
-//! that a message is refused. `tracestate` is not read, since nothing goes on from here that would carry
-//! it. Source: W3C Trace Context, sections 3.2 and 4.3.
+//! that a message is refused. `tracestate` belongs to the systems that trace, and goes on with every span as
+//! it came. Source: W3C Trace Context, sections 3.2, 3.3 and 4.3; OTLP, `Span.trace_state`.
+
+use std::sync::Arc;
 
 /// See the module documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// Never 0.
     pub(super) trace_id: u128,
@@ -13,6 +15,8 @@ pub struct Parent {
     pub(super) span_id: u64,
     /// Whether the caller records its own part.
     pub(super) sampled: bool,
+    /// The header `tracestate`.
+    pub(super) state: Option<Arc<str>>,
 }
 
 impl Parent {
@@ -36,8 +40,45 @@ impl Parent {
             _ => more.is_empty() || more.starts_with(b"-"),
         };
         let span_id = u64::try_from(span_id).ok()?;
-        ends.then_some(Self { trace_id, span_id, sampled: flags & SAMPLED != 0 })
+        let sampled = flags & SAMPLED != 0;
+        ends.then_some(Self { trace_id, span_id, sampled, state: None })
     }
+
+    /// Takes along the values of all headers `tracestate` of the request, which are one list; none of it, if
+    /// it is longer than [`STATE_BYTES_MAX`] or breaks a rule.
+    #[must_use]
+    pub fn with_state<'a>(mut self, values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        self.state = state(values);
+        self
+    }
+}
+
+fn state<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Arc<str>> {
+    let mut all = Vec::new();
+    for value in values {
+        if !all.is_empty() {
+            all.push(b',');
+        }
+        all.extend_from_slice(value);
+        if all.len() > STATE_BYTES_MAX {
+            return None;
+        }
+    }
+    let text = str::from_utf8(&all).ok()?.trim_matches(BLANK);
+    let members = || text.split(',').map(|member| member.trim_matches(BLANK));
+    // A member may be empty; what stands on the right of the first "=" belongs to whoever wrote it.
+    let reads = |member: &str| {
+        let pair =
+            member.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty());
+        member.is_empty() || pair.is_some_and(|(key, _)| key.bytes().all(is_of_a_key))
+    };
+    let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+    let fits = printable && members().all(reads) && members().count() <= STATE_MEMBERS_MAX;
+    (fits && members().any(|member| !member.is_empty())).then(|| text.into())
+}
+
+const fn is_of_a_key(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
 }
 
 fn hex(text: &str, digits: usize) -> Option<u128> {
@@ -49,6 +90,10 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 /// Bytes of version 00.
 const LENGTH: usize = 55;
 const SAMPLED: u128 = 1;
+/// Bytes of `tracestate` that everybody should carry (W3C Trace Context 3.3.1.5), and members that it may have.
+const STATE_BYTES_MAX: usize = 512;
+const STATE_MEMBERS_MAX: usize = 32;
+const BLANK: [char; 2] = [' ', '\t'];
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +153,35 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(Parent::read([&b"\xff"[..]]), None);
+    }
+
+    fn state_of(values: &[&str]) -> Option<String> {
+        let values = values.iter().map(|value| value.as_bytes());
+        read(GOOD).unwrap().with_state(values).state.map(|state| (*state).to_owned())
+    }
+
+    #[test]
+    fn state_goes_along_as_it_came() {
+        for good in
+            ["a=b", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "t@v=1 2=3 , x_-*/=~", "a=1,,b=2"]
+        {
+            assert_eq!(state_of(&[good]).as_deref(), Some(good));
+        }
+        assert_eq!(state_of(&[" a=1\t", "b=2"]).as_deref(), Some("a=1\t,b=2"));
+    }
+
+    #[test]
+    fn state_that_is_too_long_or_breaks_a_rule_is_left_behind() {
+        let long = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+        assert!(state_of(&[&long(512)]).is_some() && state_of(&[&long(513)]).is_none());
+        assert!(state_of(&[&long(256), &long(255)]).is_some());
+        assert!(state_of(&[&long(256), &long(256)]).is_none());
+        let many = |members: usize| vec!["a=1"; members].join(",");
+        assert!(state_of(&[&many(32)]).is_some() && state_of(&[&many(33)]).is_none());
+        for bad in ["", " ", ",", "a", "a=", "=b", "A=b", "a b=c", "a=\u{e4}", "a=1,b", "a=\u{7f}"]
+        {
+            assert_eq!(state_of(&[bad]), None, "{bad}");
+        }
     }
 
     #[test]

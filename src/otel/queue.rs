@@ -145,7 +145,8 @@ pub(super) mod tests {
     pub(in crate::otel) fn span(id: u64) -> Span {
         let kind =
             Kind::Publish { via: Via::Bayeux, body_bytes: 1, sessions: 0, queued: 0, untraced: 0 };
-        Span { trace_id: 1, id, parent: None, start: 1, end: 2, channel: "/a".into(), kind }
+        let channel = "/a".into();
+        Span { trace_id: 1, id, parent: None, state: None, start: 1, end: 2, channel, kind }
     }
 
     fn ids(spans: &[Span]) -> Vec<u64> {

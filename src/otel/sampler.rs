@@ -86,7 +86,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(7);
 
     fn parent(sampled: bool) -> Parent {
-        Parent { trace_id: 1, span_id: 2, sampled }
+        Parent { trace_id: 1, span_id: 2, sampled, state: None }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(super) struct Span {
     pub(super) id: u64,
     /// The span that it is part of.
     pub(super) parent: Option<u64>,
+    /// What the caller's `tracestate` said.
+    pub(super) state: Option<Arc<str>>,
     /// Nanoseconds since 1970.
     pub(super) start: u64,
     pub(super) end: u64,
@@ -58,7 +60,7 @@ pub(super) struct Ids {
 
 impl Ids {
     /// Names a trace, that of `parent` if there is one, by 32 random bytes.
-    pub(super) fn new(parent: Option<Parent>, random: [u8; 32]) -> Self {
+    pub(super) fn new(parent: Option<&Parent>, random: [u8; 32]) -> Self {
         let part = |at: usize| {
             let bytes = random.iter().skip(at).take(8);
             bytes.fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
@@ -100,8 +102,8 @@ mod tests {
         random[23] = 9;
         let root = Ids::new(None, random);
         assert_eq!((root.trace_id, root.span_id, root.parent), (7, 9, None));
-        let parent = Parent { trace_id: 5, span_id: 6, sampled: true };
-        let child = Ids::new(Some(parent), random);
+        let parent = Parent { trace_id: 5, span_id: 6, sampled: true, state: None };
+        let child = Ids::new(Some(&parent), random);
         assert_eq!((child.trace_id, child.span_id, child.parent), (5, 9, Some(6)));
     }
 

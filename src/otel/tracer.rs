@@ -44,6 +44,7 @@ struct Begun {
     queue: Arc<Queue>,
     trail: Trail,
     ids: Ids,
+    state: Option<Arc<str>>,
     /// Microseconds of the broker's time.
     accepted: u64,
     /// The same moment in nanoseconds since 1970.
@@ -94,9 +95,11 @@ impl Tracer {
     pub fn begin(&self, start: &Start<'_>) -> Option<Publishing> {
         let ids = Ids::new(start.parent, random::<32>().ok()?);
         let channel = start.channel.to_shared();
+        let state = start.parent.and_then(|parent| parent.state.clone());
         let nanos = u64::try_from(start.time.as_nanos()).unwrap_or(u64::MAX);
         let trail = self.trails.enter(Live {
             ids,
+            state: state.clone(),
             accepted: start.accepted,
             start: nanos,
             channel: Arc::clone(&channel),
@@ -106,6 +109,7 @@ impl Tracer {
             queue: Arc::clone(&self.queue),
             trail,
             ids,
+            state,
             accepted: start.accepted,
             start: nanos,
             channel,
@@ -170,6 +174,7 @@ impl Publishing {
             trace_id: begun.ids.trace_id,
             id: begun.ids.span_id,
             parent: begun.ids.parent,
+            state: begun.state,
             start: begun.start,
             end: begun.start.saturating_add(age.saturating_mul(1_000)),
             channel: begun.channel,

@@ -34,6 +34,7 @@ pub(super) struct Trails {
 #[derive(Debug, Clone)]
 pub(super) struct Live {
     pub(super) ids: Ids,
+    pub(super) state: Option<Arc<str>>,
     /// Microseconds of the broker's time.
     pub(super) accepted: u64,
     /// The same moment in nanoseconds since 1970.
@@ -91,6 +92,7 @@ impl Trails {
             trace_id: live.ids.trace_id,
             id: live.ids.deliver(live.delivered),
             parent: Some(live.ids.span_id),
+            state: live.state.clone(),
             start: live.start,
             end: live.start.saturating_add(arrival.age.saturating_mul(1_000)),
             channel: Arc::clone(&live.channel),
@@ -116,7 +118,7 @@ mod tests {
 
     fn live(accepted: u64) -> Live {
         let ids = Ids::new(None, [1; 32]);
-        Live { ids, accepted, start: 1_000_000, channel: "/a".into(), delivered: 0 }
+        Live { ids, state: None, accepted, start: 1_000_000, channel: "/a".into(), delivered: 0 }
     }
 
     fn arrival(trail: Trail, accepted: u64, age: u64) -> Arrival {

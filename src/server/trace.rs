@@ -24,11 +24,11 @@ pub(super) fn begin(
     channel: &ChannelName,
     payload: &Payload<'_>,
     via: Via,
-    parent: Option<Parent>,
+    parent: Option<&Parent>,
     now: Instant,
 ) -> Option<Publishing> {
     let tracer = app.tracer.as_ref()?;
-    if !tracer.wants(parent.as_ref(), app.age(now)) {
+    if !tracer.wants(parent, app.age(now)) {
         return None;
     }
     tracer.begin(&Start {
@@ -44,7 +44,8 @@ pub(super) fn begin(
 /// The span of a caller, if anybody traces.
 pub(super) fn parent(app: &App, headers: &HeaderMap) -> Option<Parent> {
     app.tracer.as_ref()?;
-    Parent::read(headers.get_all("traceparent").iter().map(|value| value.as_bytes()))
+    let values = |name| headers.get_all(name).iter().map(|value| value.as_bytes());
+    Some(Parent::read(values("traceparent"))?.with_state(values("tracestate")))
 }
 
 /// The task that sends spans; ends when dropped.

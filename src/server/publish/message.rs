@@ -179,7 +179,8 @@ impl Publisher {
     fn start(&self, message: &Checked<'_, '_>) -> Begun {
         let (app, payload, channel) = (&self.caller.app, message.payload(), &message.channel);
         let now = now();
-        let trace = trace::begin(app, channel, &payload, Via::Http, self.caller.parent, now);
+        let trace =
+            trace::begin(app, channel, &payload, Via::Http, self.caller.parent.as_ref(), now);
         let reach = Reach::new(message.entry.exclude.as_slice());
         let reach = Arc::new(reach.followed(trace.as_ref().map(Publishing::trail)));
         let heeded = trace.is_some() || app.broker.heeds_publish(None, channel);
