@@ -184,7 +184,7 @@ impl Broker {
         browser: Option<BrowserId>,
         now: Instant,
     ) -> Result<Arc<Session>, Refusal> {
-        if self.sessions.len() >= self.settings.sessions_max
+        if self.sessions.len() >= self.settings.bounds.sessions_max.now()
             || self.pressure_percent() >= HANDSHAKE_PRESSURE_PERCENT
         {
             self.counters.handshakes_refused.add(1);
@@ -335,9 +335,9 @@ impl Broker {
         multiplexed: bool,
         session: SessionId,
     ) -> Option<HoldSlot> {
-        let settings = &self.settings;
-        let max = if multiplexed { settings.multiplexed_max } else { settings.per_browser_max };
-        self.holds.enter((browser, multiplexed), session, max)
+        let bounds = &self.settings.bounds;
+        let max = if multiplexed { &bounds.multiplexed_max } else { &bounds.per_browser_max };
+        self.holds.enter((browser, multiplexed), session, max.now())
     }
 
     /// Whether `browser` holds a connect.
@@ -366,12 +366,6 @@ impl Broker {
     #[must_use]
     pub fn micros(&self, now: Instant) -> u64 {
         self.clock.micros(now)
-    }
-
-    /// `limits.queued_bytes`.
-    #[must_use]
-    pub const fn queued_bytes_max(&self) -> usize {
-        self.settings.queued_bytes_max
     }
 
     /// Counters since the start, for logs and tests.
@@ -450,7 +444,7 @@ impl Broker {
         if let Some(topic) = self.topics.get(name.as_str()) {
             return Some(Arc::clone(topic.value()));
         }
-        if self.channels() >= self.settings.channels_max {
+        if self.channels() >= self.settings.bounds.channels_max.now() {
             return None;
         }
         match self.topics.entry(name.clone()) {
@@ -482,7 +476,7 @@ impl Broker {
     }
 
     fn pressure_percent(&self) -> usize {
-        self.meter.bytes().saturating_mul(100) / self.settings.queued_bytes_max.max(1)
+        self.meter.bytes().saturating_mul(100) / self.queued_bytes_max().max(1)
     }
 }
 

@@ -11,6 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 mod api_key;
 mod check;
 mod defaults;
+mod dial;
 mod form;
 mod load;
 mod log;
@@ -21,6 +22,7 @@ mod origin;
 mod otel;
 mod problem;
 mod reference;
+mod reload;
 mod remark;
 mod service;
 mod settings;
@@ -30,8 +32,10 @@ mod websocket;
 
 #[cfg(test)]
 pub(crate) use self::settings::EVENT_TYPES;
+pub(crate) use self::settings::KEYS;
 pub use self::{
     api_key::{LOCAL_ADMIN_KEY, LOCAL_PUBLISH_KEY},
+    dial::{Dial, Word},
     load::{Loaded, Loader},
     log::{Log, LogFormat, LogIp},
     monitor::Monitor,
@@ -39,6 +43,7 @@ pub use self::{
     otel::Otel,
     problem::{Fault, Problem, Warning},
     reference::{Assignment, Shown as ShownValue, configuration_md, example_file},
+    reload::{Change, Reload},
     remark::Remark,
     service::{Service, ServiceReply},
     system::Machine,

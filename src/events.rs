@@ -69,8 +69,6 @@ pub struct Events {
     counts: [AtomicU64; EventType::ALL.len()],
     lost: AtomicU64,
     time_of_day: fn() -> Duration,
-    bounds: Bounds,
-    listeners_max: usize,
     payloads: bool,
     /// Held for a few pushes of a pointer; every event has its number and its place in all rings by it.
     /// Taken by [`Events::state`] alone.
@@ -82,6 +80,9 @@ struct State {
     seq: u64,
     recent: Recent,
     listeners: Vec<Listener>,
+    /// Of those that begin to listen.
+    bounds: Bounds,
+    listeners_max: usize,
     next_id: u64,
     merged_at: Option<Instant>,
     /// Of the task that calls [`Events::pulse`], while there is nobody to call it for.
@@ -108,16 +109,12 @@ impl Events {
     /// Nobody listens yet. `time_of_day` is what events say of the time, since 1970.
     #[must_use]
     pub fn new(config: &Monitor, time_of_day: fn() -> Duration) -> Self {
-        let bounds = Bounds {
-            per_second: config.events_per_second,
-            burst: config.burst,
-            events_max: config.ring_events,
-            bytes_max: config.ring_bytes,
-        };
         let state = State {
             seq: 0,
             recent: Recent::new(config.recent_events, config.ring_bytes),
             listeners: Vec::new(),
+            bounds: config.into(),
+            listeners_max: config.max_subscribers,
             next_id: 0,
             merged_at: None,
             idle: None,
@@ -128,13 +125,19 @@ impl Events {
             counts: Default::default(),
             lost: AtomicU64::new(0),
             time_of_day,
-            bounds,
-            listeners_max: config.max_subscribers,
             payloads: config.payloads,
             state: Mutex::new(state),
         };
         events.refresh(&events.state());
         events
+    }
+
+    /// Takes the bounds and the pace of listeners that begin from now on.
+    pub fn reload(&self, config: &Monitor) {
+        let mut state = self.state();
+        (state.bounds, state.listeners_max) = (config.into(), config.max_subscribers);
+        state.recent.resize(config.recent_events, config.ring_bytes);
+        self.refresh(&state);
     }
 
     /// Whether an event of that type would be told to anybody.

@@ -14,14 +14,18 @@ pub(crate) struct Gcra {
     /// Nanoseconds since the start: when the admitted messages are used up.
     used_until: AtomicU64,
     /// Nanoseconds of one message.
-    each: u64,
+    each: AtomicU64,
 }
 
 impl Gcra {
     /// Admits `per_second` messages a second.
     pub(crate) const fn new(per_second: u32) -> Self {
-        let per_second = if per_second == 0 { 1 } else { per_second };
-        Self { used_until: AtomicU64::new(0), each: BURST_NANOS / per_second as u64 }
+        Self { used_until: AtomicU64::new(0), each: AtomicU64::new(nanos_of_one(per_second)) }
+    }
+
+    /// Admits `per_second` from now on.
+    pub(crate) fn adjust(&self, per_second: u32) {
+        self.each.store(nanos_of_one(per_second), Ordering::Relaxed);
     }
 
     /// Takes the place of one message at `now`, counted from any fixed moment.
@@ -30,16 +34,21 @@ impl Gcra {
     /// The time until there is a place.
     pub(crate) fn take(&self, now: Duration) -> Result<(), Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let each = self.each.load(Ordering::Relaxed);
         let next = |used: u64| {
-            let until = used.max(now).saturating_add(self.each);
+            let until = used.max(now).saturating_add(each);
             (until <= now.saturating_add(BURST_NANOS)).then_some(until)
         };
         let taken = self.used_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         taken.map(|_| ()).map_err(|used| {
-            let until = used.saturating_add(self.each);
+            let until = used.saturating_add(each);
             Duration::from_nanos(until.saturating_sub(now).saturating_sub(BURST_NANOS))
         })
     }
+}
+
+const fn nanos_of_one(per_second: u32) -> u64 {
+    BURST_NANOS / if per_second == 0 { 1 } else { per_second as u64 }
 }
 
 /// A second's worth may come at once.
@@ -60,6 +69,19 @@ mod tests {
         assert!(rate.take(now + Duration::from_millis(100)).is_err());
         let later = now + Duration::from_secs(60);
         assert_eq!((0..20).filter(|_| rate.take(later).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn another_rate_holds_from_the_next_message_on() {
+        let (rate, now) = (Gcra::new(10), Duration::from_secs(7));
+        assert!((0..10).all(|_| rate.take(now).is_ok()) && rate.take(now).is_err());
+        rate.adjust(1000);
+        assert_eq!(rate.take(now), Err(Duration::from_millis(1)));
+        let later = now + Duration::from_millis(500);
+        assert_eq!((0..1000).filter(|_| rate.take(later).is_ok()).count(), 500);
+        rate.adjust(1);
+        assert_eq!(rate.take(later + Duration::from_secs(60)), Ok(()));
+        assert_eq!(rate.take(later + Duration::from_secs(60)), Err(Duration::from_secs(1)));
     }
 
     #[test]

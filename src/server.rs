@@ -19,6 +19,7 @@ mod handshake;
 mod http;
 mod lean;
 mod link;
+mod live;
 mod local;
 mod metrics;
 mod park;
@@ -45,7 +46,6 @@ pub mod pace;
 pub mod websocket;
 
 use std::{
-    collections::HashMap,
     future::{Future, pending, poll_fn},
     net::{SocketAddr, TcpListener as StdListener},
     path::Path,
@@ -64,9 +64,10 @@ use tokio::{
 use tracing::{error, warn};
 
 pub use self::{
-    admin::{ReloadCall, Reloaded},
+    admin::ReloadCall,
     drain::Drained,
     exchange::Exchange,
+    live::{ReloadError, Reloaded, Reloader},
     local::{Handle, HandleError, Message, Subscription},
     services::{
         BadService, Call, ServiceCounters, ServiceError, ServiceOptions, ServiceResult,
@@ -85,9 +86,9 @@ use self::{
     trace::Exporting,
 };
 use crate::{
-    auth::{BadKey, Keyring},
+    auth::BadKey,
     broker::{Broker, LAZY_TICK, TICK},
-    config::{ApiKey, Config, Machine, Remark},
+    config::{Config, Machine},
     events::{NodeEvent, PULSE},
     otel::BadOtel,
 };
@@ -194,7 +195,7 @@ impl Server {
         let broker = Broker::telling_time(&config, clock::now(), clock::time_of_day);
         broker.measure_latency(clock::now);
         let app = Arc::new(App::new(config, broker, loopback_only)?);
-        app.admin.tell_auto(&written, &app.config);
+        app.live.was_written(written);
         if let Some(tracer) = &app.tracer {
             app.broker.follow(tracer.follower());
         }
@@ -247,16 +248,6 @@ impl Server {
         Exchange::new(Arc::clone(&self.app))
     }
 
-    /// Says where values of the configuration came from, by their keys, for operators to read.
-    pub fn tell_origins(&self, origins: HashMap<&'static str, String>) {
-        self.app.admin.set_origins(origins);
-    }
-
-    /// Says what is doubtful about the configuration, for operators to read.
-    pub fn tell_warnings(&self, warnings: Vec<Remark>) {
-        self.app.admin.set_warnings(warnings);
-    }
-
     /// Ready when an operator wants the broker to stop. [`Self::run`] follows such a wish by itself; this
     /// is for whoever else wants to know.
     pub fn stop_wish(&self) -> impl Future<Output = ()> + Send + use<> {
@@ -274,7 +265,7 @@ impl Server {
     /// A way to change settings while the server runs.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
-        Reloader { app: Arc::clone(&self.app) }
+        Reloader::new(Arc::clone(&self.app))
     }
 
     /// Serves until `shutdown`, then drains: clients are told to come back, connections close, all
@@ -369,26 +360,6 @@ impl Drop for Ending {
     }
 }
 
-/// Changes settings of a running server, without a disconnect.
-#[derive(Clone)]
-pub struct Reloader {
-    app: Arc<App>,
-}
-
-impl Reloader {
-    /// Replaces all API keys. A key that is not among the new ones, with the same secret and rights, is
-    /// taken back: feeds of events and sessions that monitor under it end, and so do streams of messages.
-    /// Other requests that are being answered go on.
-    ///
-    /// # Errors
-    /// A key that cannot be used: then all stay as they were.
-    pub fn replace_keys(&self, keys: &[ApiKey]) -> Result<(), BadKey> {
-        self.app.keys.replace(Keyring::new(keys, self.app.limits.name)?);
-        self.app.admin.replace_keys(keys);
-        Ok(())
-    }
-}
-
 /// Waits until one of the tasks that serve for ever has ended all the same: a bug of ours, after
 /// which nobody would accept or expire any more. Stopping lets a supervisor start a whole broker.
 async fn one_died(tasks: &mut JoinSet<()>) {
@@ -402,10 +373,10 @@ async fn one_died(tasks: &mut JoinSet<()>) {
 async fn stop(app: &Arc<App>, mut accepting: JoinSet<()>, connections: &Connections) {
     app.drain.announce();
     report::node(app, NodeEvent::Drain);
-    sleep(app.config.server.drain_delay).await;
+    sleep(app.live.drain_delay.now()).await;
     accepting.shutdown().await;
     let began = clock::now();
-    let limit = app.config.server.drain_timeout;
+    let limit = app.live.drain_timeout.now();
     // A reply needs the connection of its caller, so calls of services come first. But what they take
     // of the time must leave enough for telling everybody.
     let _ = timeout(limit / 2, app.services.finish()).await;

@@ -13,7 +13,8 @@ use std::{
 
 use tracing::error;
 use tracing_subscriber::{
-    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _, Registry, filter::Targets, layer::SubscriberExt as _, reload,
+    util::SubscriberInitExt as _,
 };
 
 use crate::config::{Log, LogFormat};
@@ -34,22 +35,46 @@ pub enum InitError {
     Twice,
 }
 
+/// The levels of the log, which can be changed while the process runs.
+///
+/// An event that is not logged costs what it did before: where it stands in the code the answer is kept until
+/// the levels change.
+#[derive(Debug)]
+pub struct Levels(reload::Handle<Targets, Registry>);
+
+impl Levels {
+    /// Logs by other levels from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`InitError::Level`]: nothing has changed then.
+    pub fn set(&self, level: &str) -> Result<(), InitError> {
+        // The logger lives as long as the process.
+        let _ = self.0.reload(levels(level)?);
+        Ok(())
+    }
+}
+
 /// Sends all events of the process to standard error, panics included.
 ///
 /// # Errors
 ///
 /// [`InitError`]; at most one call of a process can succeed.
-pub fn init(log: &Log) -> Result<(), InitError> {
-    let levels: Targets = log.level.parse().map_err(|_| InitError::Level(log.level.clone()))?;
+pub fn init(log: &Log) -> Result<Levels, InitError> {
+    let (filter, handle) = reload::Layer::new(levels(&log.level)?);
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
     };
-    let lines = line::Lines::new(json, io::stderr).with_filter(levels);
+    let lines = line::Lines::new(json, io::stderr).with_filter(filter);
     tracing_subscriber::registry().with(lines).try_init().map_err(|_| InitError::Twice)?;
     panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(Levels(handle))
+}
+
+fn levels(text: &str) -> Result<Targets, InitError> {
+    text.parse().map_err(|_| InitError::Level(text.to_owned()))
 }
 
 /// Logs a panic. The broker goes on: only the connection that panicked ends.

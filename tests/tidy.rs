@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bayeuxd::events::EventType;
+use bayeuxd::{config::Config, events::EventType};
 
 /// Longer files hold two subjects.
 const LINES_MAX: usize = 500;
@@ -314,6 +314,25 @@ fn events_in_the_log_are_named_as_for_monitors() {
     }
     assert!(found > 20, "{found}");
     assert_none("events of the log are named as those of monitors", &offences);
+}
+
+/// The configuration that a server was started with says nothing about what a reload changes.
+#[test]
+fn what_a_reload_changes_is_not_read_from_the_start() {
+    let live = Config::default().entries().into_iter().filter(|entry| entry.reload.is_live());
+    let mut keys: Vec<String> = live.map(|entry| format!("app.config.{}", entry.key)).collect();
+    // Whole sections, as they are borrowed.
+    keys.extend(["app.config.limits", "app.config.session.queue"].map(String::from));
+    assert!(keys.len() > 40, "{keys:?}");
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| source.layer() == "server") {
+        for (number, line) in source.code() {
+            if let Some(key) = keys.iter().find(|key| line.contains(*key)) {
+                offences.push(format!("{}:{number} has {key}", source.path));
+            }
+        }
+    }
+    assert_none("read these from `app.live` (docs/architecture.md, A reload)", &offences);
 }
 
 /// `expect` stands where an invariant is provable on the spot, under `#[expect(…, reason = …)]`.

@@ -165,7 +165,9 @@ impl Broker {
     /// # Panics
     /// If one of them cannot be used.
     pub fn replace_keys(&self, keys: &[ApiKey]) {
-        self.reloader.replace_keys(keys).expect("keys that can be used");
+        let mut config = self.reloader.config();
+        config.auth.keys = keys.to_vec();
+        self.reloader.reload(&config).expect("keys that can be used");
     }
 
     /// Waits until the broker no longer accepts connections.

@@ -4,7 +4,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, OnceLock},
     thread,
@@ -28,22 +28,30 @@ pub struct Process {
 impl Process {
     /// Starts it on free loopback ports with further settings, each `KEY=VALUE`.
     pub fn start(settings: &[&str]) -> Self {
-        Self::launch(Command::new(program()), settings)
+        Self::launch(Command::new(program()), None, settings)
+    }
+
+    /// Starts it with a configuration file; further settings win over it.
+    pub fn reading(file: &Path, settings: &[&str]) -> Self {
+        Self::launch(Command::new(program()), Some(file), settings)
     }
 
     /// Starts it with a hard limit on its descriptors.
     pub fn with_descriptors(count: usize, settings: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("ulimit -n {count} && exec \"$0\" \"$@\"")).arg(program());
-        Self::launch(shell, settings)
+        Self::launch(shell, None, settings)
     }
 
-    fn launch(mut command: Command, settings: &[&str]) -> Self {
+    fn launch(mut command: Command, file: Option<&Path>, settings: &[&str]) -> Self {
         let addresses = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         // Settings that come later win.
         command.arg("serve").args(addresses).args(["--set", "log.format=json"]);
         for setting in settings {
             command.args(["--set", setting]);
+        }
+        if let Some(file) = file {
+            command.arg("--config").arg(file);
         }
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("start bayeuxd");

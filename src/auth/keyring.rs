@@ -106,15 +106,21 @@ impl Keyring {
     }
 
     /// Takes the place of `before`: keys that stay as they are keep their holders, all others of `before`
-    /// are taken back. A key whose secret or rights have changed is another one.
-    pub fn succeed(&mut self, before: &Self) {
+    /// are taken back. A key whose secret or rights have changed is another one. Returns whether any key is
+    /// new or taken back.
+    pub fn succeed(&mut self, before: &Self) -> bool {
+        let mut kept_count = 0;
         for (digest, holder) in &before.keys {
             let same = self.keys.iter_mut().find(|(known, _)| known.matches(digest));
             match same {
-                Some((_, kept)) if kept.equals(holder) => *kept = holder.clone(),
+                Some((_, kept)) if kept.equals(holder) => {
+                    *kept = holder.clone();
+                    kept_count += 1;
+                }
                 _ => holder.revoke(),
             }
         }
+        kept_count < before.keys.len() || kept_count < self.keys.len()
     }
 
     /// The holder of the key that somebody presents, if it is one of these.

@@ -159,7 +159,8 @@ impl Broker {
     fn tell_stats(&self, now: Instant) {
         let mut last = self.monitoring.lock();
         let elapsed = last.told.map(|told| now.saturating_duration_since(told));
-        if elapsed.is_some_and(|elapsed| elapsed < self.settings.stats_interval) {
+        let every = self.settings.bounds.stats_interval.now();
+        if elapsed.is_some_and(|elapsed| elapsed < every) {
             return;
         }
         let (published, delivered) =
@@ -168,8 +169,7 @@ impl Broker {
         (last.told, last.published, last.delivered) = (Some(now), published, delivered);
         drop(last);
         // After a time without listeners the first rate would be one over all of it.
-        let Some(elapsed) = elapsed.filter(|elapsed| *elapsed < self.settings.stats_interval * 2)
-        else {
+        let Some(elapsed) = elapsed.filter(|elapsed| *elapsed < every * 2) else {
             return;
         };
         self.events.emit(&Glance::of(EventType::Stats), || {

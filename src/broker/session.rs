@@ -127,13 +127,19 @@ impl Session {
             deadline: AtomicU64::new(0),
             wheel_due: AtomicU64::new(u64::MAX),
             bounds: QueueBounds {
-                messages_max: settings.queue_messages_max,
-                bytes_max: settings.queue_bytes_max,
+                messages_max: settings.bounds.queue_messages_max.now(),
+                bytes_max: settings.bounds.queue_bytes_max.now(),
             },
             counters,
             mailbox: Mutex::new(Mailbox::new(settings.deliver_only)),
             subscriptions: Mutex::new(Some(Vec::new())),
         }
+    }
+
+    /// Most messages and bytes that may wait for it: `session.queue` as it was when it began.
+    #[must_use]
+    pub const fn queue_max(&self) -> (usize, usize) {
+        (self.bounds.messages_max, self.bounds.bytes_max)
     }
 
     /// The session's secret id.

@@ -24,10 +24,10 @@ impl Broker {
         if self.is_monitoring(name) {
             return Err(denied(&self.settings.monitor_prefix, name));
         }
-        if name.as_str() == "/**" && !self.settings.root_wildcard {
+        if name.as_str() == "/**" && !self.settings.bounds.root_wildcard.now() {
             return Err(Refusal::SubscribeDenied { reason: "root_wildcard" });
         }
-        session.subscribe(name, self.settings.subscriptions_max, |session| {
+        session.subscribe(name, self.settings.bounds.subscriptions_max.now(), |session| {
             loop {
                 let topic =
                     self.topic(name).ok_or(Refusal::CreateDenied { reason: "channel_limit" })?;

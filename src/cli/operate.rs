@@ -209,13 +209,32 @@ pub(super) fn drain(options: &Common) -> Result<(), Failure> {
 /// Has the configuration read again.
 pub(super) fn reload(options: &Common) -> Result<(), Failure> {
     act(options, "/admin/v1/reload", String::new(), |answer| {
-        let names = |field: &str| {
-            let keys = answer.get(field).and_then(Value::as_array);
-            let keys: Vec<&str> = keys.into_iter().flatten().filter_map(Value::as_str).collect();
-            if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }
+        let changes = answer.get("changes").and_then(Value::as_array);
+        let lines = |restart: bool| -> Vec<String> {
+            let changes = changes.into_iter().flatten();
+            changes
+                .filter(|change| (change["reload"] == "restart") == restart)
+                .map(changed)
+                .collect()
         };
-        format!("in force: {}\nneeds a restart: {}", names("reloaded"), names("restart"))
+        let joined = |lines: &[String]| match lines {
+            [] => " nothing".to_owned(),
+            _ => lines.iter().map(|line| format!("\n  {line}")).collect(),
+        };
+        let (live, restart) = (lines(false), lines(true));
+        format!("in force:{}\nneeds a restart:{}", joined(&live), joined(&restart))
     })
+}
+
+/// A key with both values, and from when on if that is not at once.
+fn changed(change: &Value) -> String {
+    let value =
+        |name| change.get(name).map_or_else(|| "unset".to_owned(), |v| clean(&v.to_string()));
+    let from = match change.get("reload").and_then(Value::as_str) {
+        None | Some("now" | "restart") => String::new(),
+        Some(who) => format!(" (for new {})", clean(who)),
+    };
+    format!("{} {} -> {}{from}", cell(change, "key"), value("before"), value("after"))
 }
 
 fn act(

@@ -1,44 +1,69 @@
-//! SIGHUP: reads the configuration again and puts into force what can be, without a disconnect.
+//! The configuration read again, after SIGHUP or because an operator asks: puts into force what a running broker
+//! can take, without a disconnect, and names what needs a restart.
 //!
-//! A configuration with mistakes changes nothing. API keys change at once, also when only a file with a
-//! secret has changed; every other key that differs is named, because it needs a restart.
+//! A configuration with mistakes changes nothing. Which keys a running broker takes says the list of settings
+//! (docs/configuration.md). The server does it; the levels of the log belong to the process and change here.
 
 use bayeuxd::{
-    config::{Config, Loaded},
+    config::{Change, Loaded},
     server::{Reloaded, Reloader},
+    telemetry::Levels,
 };
 use tracing::{error, info, warn};
 
-use super::{Failure, local_keys::LocalKeys};
+use super::{Failure, load::refused, local_keys::LocalKeys};
 
-/// Puts `again` into force in a server that was started with `started` and perhaps keys of its own.
-///
-/// # Errors
-///
-/// Keys that cannot be used: nothing has changed then.
-pub(super) fn reload(
-    started: &Config,
-    local: &LocalKeys,
-    again: Loaded,
-    reloader: &Reloader,
-) -> Result<Reloaded, Failure> {
-    let mut keys = again.config.auth.keys.clone();
-    // Listeners, `[api]` and `[admin]` stay as they were started, so they decide whether keys are made.
-    let config = Config { auth: again.config.auth.clone(), ..started.clone() };
-    keys.extend(LocalKeys::of(&config, Some(local))?.entries());
-    let bad = |error: bayeuxd::auth::BadKey| Failure::Configuration(vec![error.to_string()]);
-    reloader.replace_keys(&keys).map_err(bad)?;
-    info!(event = "node", keys = keys.len(), "reloaded: auth.keys");
-    let pairs = started.assignments().into_iter().zip(again.config.assignments());
-    let changed = pairs.filter(|(before, after)| before.value != after.value);
-    let restart: Vec<String> = changed
-        .filter(|(before, _)| before.key != KEYS)
-        .map(|(before, _)| before.key.to_owned())
-        .collect();
-    for key in &restart {
-        warn!(event = "node", key, "changed, and needs a restart");
+/// What a broker serves with, and what can change it.
+pub(super) struct InForce {
+    pub(super) loaded: Loaded,
+    pub(super) local: LocalKeys,
+    pub(super) levels: Levels,
+    pub(super) reloader: Reloader,
+}
+
+impl InForce {
+    /// Takes what a running broker can of `again`, and says in the log what that is.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be used: nothing has changed then.
+    pub(super) fn reload(&mut self, again: &Loaded) -> Result<Reloaded, Failure> {
+        let merged = self.loaded.reloaded(again).map_err(|problems| {
+            let Failure::Configuration(lines) = refused(&problems) else {
+                return refused(&problems);
+            };
+            let told = |line| format!("{line}; what needs a restart is still as it was");
+            Failure::Configuration(lines.into_iter().map(told).collect())
+        })?;
+        let mut next = again.config.clone();
+        // Listeners, `[api]` and `[admin]` stay as they were started, so they decide whether keys are made.
+        let local = LocalKeys::of(&merged.config, Some(&self.local))?;
+        next.auth.keys.extend(local.entries());
+        let bad =
+            |error: bayeuxd::server::ReloadError| Failure::Configuration(vec![error.to_string()]);
+        let reloaded = self.reloader.reload(&next).map_err(bad)?;
+        let level = &merged.config.log.level;
+        self.levels.set(level).map_err(|error| Failure::Failed(error.to_string()))?;
+        (self.loaded, self.local) = (merged, local);
+        tell(&reloaded.changes);
+        Ok(reloaded)
     }
-    Ok(Reloaded { reloaded: vec![KEYS.to_owned()], restart })
+}
+
+/// Says in the log what has changed.
+fn tell(changes: &[Change]) {
+    if changes.is_empty() {
+        info!(event = "node", "reloaded: nothing differs");
+    }
+    for change in changes {
+        let Change { key, reload, .. } = change;
+        let (before, after) = (change.shown_before(), change.shown_after());
+        if reload.is_live() {
+            info!(event = "node", key, before, after, in_force = %reload, "reloaded: {key}");
+        } else {
+            warn!(event = "node", key, before, after, "not reloaded: {key} needs a restart");
+        }
+    }
 }
 
 /// Says in the log why nothing was reloaded, and returns the lines.
@@ -56,6 +81,3 @@ pub(super) fn report(failure: &Failure) -> Vec<String> {
     }
     lines.to_vec()
 }
-
-/// The one key that is put into force at once.
-const KEYS: &str = "auth.keys";

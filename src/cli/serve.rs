@@ -12,7 +12,7 @@ use bayeuxd::{
     config::{Config, Loaded, Machine, Origin, Remark, Warning},
     metrics,
     server::{Drained, Server, StartError},
-    telemetry,
+    telemetry::{self, Levels},
 };
 use clap::{Args, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
@@ -24,7 +24,9 @@ use super::{
     check,
     load::{self, Flag},
     local_keys::LocalKeys,
-    print, reload, signals, supervisor,
+    print,
+    reload::{self, InForce},
+    signals, supervisor,
 };
 
 /// Arguments of `serve`.
@@ -110,23 +112,21 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let text = "--dev lets everybody see everybody, so it is for loopback listeners only";
         return Err(Failure::Usage(text.into()));
     }
-    telemetry::init(&loaded.config.log).map_err(failed)?;
+    let levels = telemetry::init(&loaded.config.log).map_err(failed)?;
     metrics::count_panics();
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = runtime(&loaded.config)?;
-    let ended = runtime.block_on(serve(loaded, options));
+    let ended = runtime.block_on(serve(loaded, levels, options));
     // What still runs was told to end; it must not hold up the process.
     runtime.shutdown_background();
     finish(&ended?)
 }
 
-async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
+async fn serve(loaded: Loaded, levels: Levels, options: &Options) -> Result<Drained, Failure> {
     // Before the listeners: a signal that comes during start is not lost.
     let stop = signals::listen().map_err(failed)?;
     let mut hangup = signals::hangup().map_err(failed)?;
-    let started = loaded.config.clone();
-    let (origins, warnings) = (origins(&loaded), warnings(&loaded, options));
-    let mut config = loaded.config;
+    let mut config = loaded.config.clone();
     config.monitor.everybody = options.dev;
     let local = LocalKeys::of(&config, None)?;
     config.auth.keys.extend(local.entries());
@@ -135,8 +135,9 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     if let Some(dir) = static_dir {
         server = server.serve_static(dir).map_err(start_failed)?;
     }
-    server.tell_origins(origins);
-    server.tell_warnings(warnings);
+    let reloader = server.reloader();
+    reloader.tell_origins(origins(&loaded));
+    reloader.tell_warnings(warnings(&loaded, options));
     info!(event = "node", version = env!("CARGO_PKG_VERSION"), "starting");
     for address in server.addresses() {
         info!(event = "node", %address, "listening for Bayeux clients");
@@ -157,7 +158,8 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
     // Behind STOPPING=1 the service manager must hear of nothing else: READY=1 would tell it that the
     // broker serves again.
     let stopping = AtomicBool::new(false);
-    let (reloader, mut calls) = (server.reloader(), server.reload_calls());
+    let mut calls = server.reload_calls();
+    let mut in_force = InForce { loaded, local, levels, reloader };
     let reloading = async {
         loop {
             let call = tokio::select! {
@@ -171,7 +173,11 @@ async fn serve(loaded: Loaded, options: &Options) -> Result<Drained, Failure> {
                 supervisor::reloading();
             }
             let reloaded = load::load(options.config.as_deref(), &options.flags())
-                .and_then(|again| reload::reload(&started, &local, again, &reloader));
+                .and_then(|again| in_force.reload(&again));
+            if reloaded.is_ok() {
+                in_force.reloader.tell_origins(origins(&in_force.loaded));
+                in_force.reloader.tell_warnings(warnings(&in_force.loaded, options));
+            }
             let outcome = reloaded.map_err(|failure| reload::report(&failure));
             if let Some(call) = call {
                 call.answer(outcome);

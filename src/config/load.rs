@@ -31,13 +31,13 @@ pub struct Loader {
 }
 
 /// A configuration without mistakes, and where its values came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The values.
     pub config: Config,
     /// What works but is probably not meant.
     pub warnings: Vec<Warning>,
-    origins: BTreeMap<String, Origin>,
+    pub(super) origins: BTreeMap<String, Origin>,
 }
 
 /// A list of tables: its key, the settings of an entry, those that each entry has to have with their

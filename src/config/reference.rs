@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::{
-    Config,
+    Config, Reload,
     mask::masked,
     settings::{
-        KEYS, RULES, SECTIONS, SERVICES, Section, Setting, key_settings, rule_settings,
-        service_settings, settings,
+        KEYS, RULES, SECTIONS, SERVICES, Section, Setting, key_settings, reload_of_list,
+        rule_settings, service_settings, settings,
     },
 };
 
@@ -35,6 +35,8 @@ pub struct Shown {
     pub is_default: bool,
     /// What operators should know, in Markdown; empty for a list of tables.
     pub doc: &'static str,
+    /// What a reload makes of it.
+    pub reload: Reload,
 }
 
 impl Config {
@@ -47,18 +49,24 @@ impl Config {
         let plain = plain.iter().map(|setting| {
             let value = setting.show(self);
             let is_default = setting.show(&default) == value;
-            Shown { key: setting.key, value, is_default, doc: setting.doc }
+            Shown { key: setting.key, value, is_default, doc: setting.doc, reload: setting.reload }
         });
         let list = |key, value: Value| {
             let is_default = value.as_array().is_some_and(Vec::is_empty);
-            Shown { key, value: Some(masked(value)), is_default, doc: "" }
+            let reload = reload_of_list(key);
+            Shown { key, value: Some(masked(value)), is_default, doc: "", reload }
         };
-        let lists = [
-            list(KEYS, values(&self.auth.keys, &key_settings())),
-            list(RULES, values(&self.channels, &rule_settings())),
-            list(SERVICES, values(&self.services, &service_settings())),
-        ];
+        let lists = [KEYS, RULES, SERVICES].map(|key| list(key, self.list(key)));
         plain.chain(lists).collect()
+    }
+
+    /// The value of a list of tables, with its secrets.
+    pub(super) fn list(&self, key: &str) -> Value {
+        match key {
+            KEYS => values(&self.auth.keys, &key_settings()),
+            RULES => values(&self.channels, &rule_settings()),
+            _ => values(&self.services, &service_settings()),
+        }
     }
 
     /// Lists every key with its value, in the order of the documentation. Written one per line as
@@ -73,21 +81,13 @@ impl Config {
                 Some(Assignment { key: setting.key, value: value.to_string(), is_default })
             })
             .collect();
-        list.push(tables(KEYS, &self.auth.keys, &key_settings()));
-        list.push(tables(RULES, &self.channels, &rule_settings()));
-        list.push(tables(SERVICES, &self.services, &service_settings()));
+        for key in [KEYS, RULES, SERVICES] {
+            let value = self.list(key);
+            let is_default = value.as_array().is_some_and(Vec::is_empty);
+            list.push(Assignment { key, value: value.to_string(), is_default });
+        }
         list
     }
-}
-
-/// Prints a list of tables.
-fn tables<T: Clone + 'static>(
-    key: &'static str,
-    items: &[T],
-    settings: &[Setting<T>],
-) -> Assignment {
-    let value = values(items, settings).to_string();
-    Assignment { key, value, is_default: items.is_empty() }
 }
 
 fn values<T: Clone + 'static>(items: &[T], settings: &[Setting<T>]) -> Value {
@@ -161,7 +161,9 @@ pub fn configuration_md() -> String {
     let mut out = String::new();
     for section in SECTIONS {
         if let Some(entries) = entries_of(section) {
+            let reload = reload_of_list(section.name);
             let _ = writeln!(out, "## `[[{}]]`\n\n{}\n", section.name, section.doc);
+            let _ = writeln!(out, "Reload: {reload}.\n");
             for entry in entries {
                 let _ = writeln!(out, "### `{}`\n\n{}\n", entry.key, entry.doc);
                 let _ = writeln!(out, "Expected: {}.\n", entry.allowed);
@@ -173,7 +175,8 @@ pub fn configuration_md() -> String {
             let _ = writeln!(out, "### `{}`\n\n{}\n", setting.key, setting.doc);
             let _ = writeln!(out, "- Default: `{}`", default_of(&setting));
             let _ = writeln!(out, "- Expected: {}", setting.allowed());
-            let _ = writeln!(out, "- Environment: `{}`\n", variable(setting.key));
+            let _ = writeln!(out, "- Environment: `{}`", variable(setting.key));
+            let _ = writeln!(out, "- Reload: {}\n", setting.reload);
         }
     }
     out

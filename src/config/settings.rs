@@ -5,7 +5,7 @@
 
 use toml::Value;
 
-use super::{Config, form::Form};
+use super::{Config, Reload, form::Form};
 
 mod api;
 mod channels;
@@ -19,10 +19,11 @@ mod session;
 mod syntax;
 mod transports;
 
+pub(crate) use self::api::KEYS;
 #[cfg(test)]
 pub(crate) use self::syntax::EVENT_TYPES;
 pub(super) use self::{
-    api::{KEYS, key_settings},
+    api::key_settings,
     channels::rule_settings,
     services::{SERVICES, service_settings},
     syntax::is_key_id,
@@ -42,6 +43,8 @@ pub(super) struct Setting<T> {
     pub(super) key: &'static str,
     /// What operators should know, in Markdown; allowed values and default are not repeated here.
     pub(super) doc: &'static str,
+    /// What a reload makes of it.
+    pub(super) reload: Reload,
     field: Box<dyn Field<T>>,
 }
 
@@ -49,6 +52,7 @@ pub(super) struct Setting<T> {
 trait Field<T> {
     fn read(&self, target: &mut T, value: &Value) -> bool;
     fn show(&self, target: &mut T) -> Option<Value>;
+    fn copy(&self, from: &mut T, to: &mut T);
     fn allowed(&self) -> String;
 }
 
@@ -59,7 +63,8 @@ struct Slot<T, V, F> {
 }
 
 impl<T> Setting<T> {
-    fn new<V: 'static, F: Form<V> + 'static>(
+    /// A key whose value a broker takes when it starts.
+    fn new<V: Clone + 'static, F: Form<V> + 'static>(
         key: &'static str,
         at: fn(&mut T) -> &mut V,
         form: F,
@@ -68,7 +73,21 @@ impl<T> Setting<T> {
     where
         T: 'static,
     {
-        Self { key, doc, field: Box::new(Slot { at, form }) }
+        Self::live(Reload::Restart, key, at, form, doc)
+    }
+
+    /// A key whose value a running broker takes too.
+    fn live<V: Clone + 'static, F: Form<V> + 'static>(
+        reload: Reload,
+        key: &'static str,
+        at: fn(&mut T) -> &mut V,
+        form: F,
+        doc: &'static str,
+    ) -> Self
+    where
+        T: 'static,
+    {
+        Self { key, doc, reload, field: Box::new(Slot { at, form }) }
     }
 
     /// Puts a value into its field; false, and nothing changed, if the value is not allowed.
@@ -84,6 +103,14 @@ impl<T> Setting<T> {
         self.field.show(&mut target.clone())
     }
 
+    /// Copies the value of the field.
+    pub(super) fn copy(&self, from: &T, to: &mut T)
+    where
+        T: Clone,
+    {
+        self.field.copy(&mut from.clone(), to);
+    }
+
     /// Names the allowed values; completes "expected …".
     pub(super) fn allowed(&self) -> String {
         self.field.allowed()
@@ -95,7 +122,7 @@ impl<T> Setting<T> {
     }
 }
 
-impl<T, V, F: Form<V>> Field<T> for Slot<T, V, F> {
+impl<T, V: Clone, F: Form<V>> Field<T> for Slot<T, V, F> {
     fn read(&self, target: &mut T, value: &Value) -> bool {
         match self.form.read(value) {
             Some(value) => {
@@ -110,6 +137,10 @@ impl<T, V, F: Form<V>> Field<T> for Slot<T, V, F> {
         self.form.show((self.at)(target))
     }
 
+    fn copy(&self, from: &mut T, to: &mut T) {
+        (self.at)(to).clone_from((self.at)(from));
+    }
+
     fn allowed(&self) -> String {
         self.form.allowed()
     }
@@ -117,6 +148,11 @@ impl<T, V, F: Form<V>> Field<T> for Slot<T, V, F> {
 
 /// The key of the list of channel rules, which is no plain setting.
 pub(super) const RULES: &str = "channels";
+
+/// What a reload makes of a list of tables.
+pub(super) fn reload_of_list(key: &str) -> Reload {
+    if key == KEYS { Reload::Now } else { Reload::Restart }
+}
 
 /// Every section, in the order of the documentation.
 pub(super) const SECTIONS: &[Section] = &[
@@ -165,7 +201,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: KEYS,
         doc: "Keys of services and operators, presented as `Authorization: Bearer KEY` or \
-              `X-API-Key: KEY`. SIGHUP reads them anew, without a disconnect.",
+              `X-API-Key: KEY`. A reload also reads the files of secrets anew. What is served under a key that \
+              is gone, or has another secret or other rights, ends.",
     },
     Section { name: "api", doc: "Publishing over HTTP; see docs/publishing.md." },
     Section {

@@ -6,7 +6,7 @@ use super::{
     Events, PAYLOADS, POLLS, Pulse, REFUSED_PUBLISHES, State,
     event::{Event, EventType, Stats, Subject, Types, What},
     filter::{Filter, Glance},
-    queue::{Bounds, Entry, Queue},
+    queue::{Entry, Queue},
     rights::Rights,
 };
 use crate::bayeux::ChannelName;
@@ -164,7 +164,7 @@ impl Events {
     /// # Errors
     /// [`TooMany`].
     pub fn listen(&self, rights: Arc<Rights>) -> Result<ListenerId, TooMany> {
-        self.add(rights, Vec::new(), self.bounds, false)
+        self.add(rights, Vec::new(), false)
     }
 
     /// Adds an interest, or replaces the one of that name. If it covers `stats`, `snapshot` is the
@@ -238,17 +238,16 @@ impl Events {
         &self,
         rights: Arc<Rights>,
         interests: Vec<Interest>,
-        bounds: Bounds,
         is_tap: bool,
     ) -> Result<ListenerId, TooMany> {
         let mut state = self.state();
         let alike = state.listeners.iter().filter(|listener| listener.is_tap == is_tap).count();
-        if alike >= self.listeners_max {
+        if alike >= state.listeners_max {
             return Err(TooMany);
         }
         let id = ListenerId(state.next_id);
         state.next_id += 1;
-        let queue = Queue::new(bounds);
+        let queue = Queue::new(state.bounds);
         let (admitted, waker) = (0, None);
         state.listeners.push(Listener { id, rights, interests, queue, admitted, is_tap, waker });
         self.refresh(&state);

@@ -7,6 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::event::{Event, EventType, Subject, What};
+use crate::config::Monitor;
 
 /// Bounds of one listener, from `[monitor]`.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,17 @@ pub struct Bounds {
     pub events_max: usize,
     /// About the bytes of them.
     pub bytes_max: usize,
+}
+
+impl From<&Monitor> for Bounds {
+    fn from(config: &Monitor) -> Self {
+        Self {
+            per_second: config.events_per_second,
+            burst: config.burst,
+            events_max: config.ring_events,
+            bytes_max: config.ring_bytes,
+        }
+    }
 }
 
 /// An event and the bits of where the listener wants it; what they mean is the listener's business.

@@ -22,7 +22,7 @@ pub(super) struct Recent {
 }
 
 /// Some events, the oldest first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
     ring: VecDeque<Arc<Event>>,
     bytes: usize,
@@ -33,13 +33,17 @@ struct Kept {
 impl Recent {
     /// Keeps so many events, and about so many bytes of them.
     pub(super) fn new(events_max: usize, bytes_max: usize) -> Self {
-        let part = |share| Kept {
-            ring: VecDeque::new(),
-            bytes: 0,
-            events_max: events_max.div_ceil(share),
-            bytes_max: bytes_max / share,
-        };
-        Self { sessions: part(1), strangers: part(STRANGERS_SHARE) }
+        let mut recent = Self { sessions: Kept::default(), strangers: Kept::default() };
+        recent.resize(events_max, bytes_max);
+        recent
+    }
+
+    /// Keeps so many from now on; of those that are too many the oldest go.
+    pub(super) fn resize(&mut self, events_max: usize, bytes_max: usize) {
+        for (kept, share) in [(&mut self.sessions, 1), (&mut self.strangers, STRANGERS_SHARE)] {
+            (kept.events_max, kept.bytes_max) = (events_max.div_ceil(share), bytes_max / share);
+            kept.trim();
+        }
     }
 
     /// Bits of what is kept.
@@ -78,6 +82,10 @@ impl Kept {
     fn push(&mut self, event: Arc<Event>) {
         self.bytes += event.bytes();
         self.ring.push_back(event);
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.ring.len() > self.events_max || self.bytes > self.bytes_max {
             let Some(oldest) = self.ring.pop_front() else { return };
             self.bytes -= oldest.bytes();

@@ -33,7 +33,7 @@ impl Events {
     pub fn tap(self: &Arc<Self>, rights: Rights, filter: Filter) -> Result<Tap, TooMany> {
         let payload = rights.payload && self.payloads;
         let interest = Interest { name: ChannelName::root(), places: 1, types: Types::ALL, filter };
-        let id = self.add(Arc::new(rights), vec![interest], self.bounds, true)?;
+        let id = self.add(Arc::new(rights), vec![interest], true)?;
         Ok(Tap { events: Arc::clone(self), id, payload })
     }
 }

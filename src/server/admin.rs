@@ -23,7 +23,7 @@ use hyper::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
-pub use self::state::{ReloadCall, Reloaded};
+pub use self::state::ReloadCall;
 pub(super) use self::{
     api::{respond as respond_to_operator, serves},
     state::State,

@@ -16,15 +16,16 @@ use super::{
     credentials::Keys,
     drain::Drain,
     fallback::Fallback,
-    forwarded::{Proxies, Scheme},
+    forwarded::Scheme,
     listen::Connections,
-    origin::{self, OriginRule, RequestKind, Verdict},
+    live::Live,
+    origin::{self, RequestKind, Verdict},
     publish::Api,
     services::Services,
 };
 use crate::{
     auth::Keyring,
-    bayeux::{MessageLimits, Timestamp},
+    bayeux::Timestamp,
     broker::{Broker, BrowserId, Session, SessionId, Sid},
     config::{Config, Transport, UNLIMITED},
     events::Pages,
@@ -37,11 +38,10 @@ use crate::{
 /// See the module documentation.
 pub(crate) struct App {
     pub(crate) broker: Arc<Broker>,
+    /// As the server was started with. What a reload changes is read from `live`.
     pub(crate) config: Config,
-    pub(crate) limits: MessageLimits,
+    pub(crate) live: Live,
     pub(crate) cookies: Cookies,
-    pub(crate) origins: OriginRule,
-    pub(crate) proxies: Proxies,
     pub(crate) keys: Keys,
     pub(super) api: Api,
     pub(super) services: Services,
@@ -78,14 +78,12 @@ impl App {
         let mut sid_key = [0; 32];
         getrandom::fill(&mut sid_key).map_err(|error| StartError::Random(error.to_string()))?;
         Ok(Self {
-            limits: MessageLimits::from(&config.limits),
+            live: Live::new(&config, broker.name_limits(), loopback_only)?,
             cookies: Cookies::new(&config.session.browser_cookie)?,
-            origins: OriginRule::new(&config.server.allowed_origins, loopback_only)?,
-            proxies: Proxies::new(&config.server.trusted_proxies)?,
             keys: Keys::new(Keyring::new(&config.auth.keys, broker.name_limits())?),
             api: Api::new(&config, clock::now()),
             services: Services::new(&config, broker.name_limits())?,
-            admin: admin::State::new(&config, clock::now()),
+            admin: admin::State::new(clock::now()),
             drain: Drain::new(),
             fallback: Fallback::new(&config),
             // Both of `limits` that may be "auto" are numbers by now.
@@ -121,10 +119,10 @@ impl App {
     }
 
     /// Bounds on what a WebSocket sends.
-    pub(crate) const fn decode_limits(&self) -> DecodeLimits {
+    pub(crate) fn decode_limits(&self) -> DecodeLimits {
         DecodeLimits {
-            message_bytes: self.config.limits.message_size,
-            fragments: self.config.transports.websocket.max_fragments,
+            message_bytes: self.live.message_size.now(),
+            fragments: self.live.fragments.now(),
         }
     }
 
@@ -164,7 +162,7 @@ impl App {
         headers: &HeaderMap,
         scheme: Scheme,
     ) -> Verdict {
-        let verdict = self.origins.check(kind, headers, scheme);
+        let verdict = self.live.check_origin(kind, headers, scheme);
         if matches!(verdict, Verdict::Refused(_)) {
             self.metrics.denied.add(Denied::RequestOrigin, 1);
         }
@@ -177,7 +175,7 @@ impl App {
         headers: &HeaderMap,
         scheme: Scheme,
     ) -> Result<Response<()>, String> {
-        let answer = self.origins.preflight(headers, scheme);
+        let answer = self.live.ask_origins(|rule| rule.preflight(headers, scheme));
         if answer.is_err() {
             self.metrics.denied.add(Denied::RequestOrigin, 1);
         }

@@ -33,12 +33,15 @@ impl Keys {
         Self(watch::Sender::new(Arc::new(keyring)))
     }
 
-    /// Replaces all keys; those that are not among the new ones are taken back.
-    pub(crate) fn replace(&self, mut keyring: Keyring) {
+    /// Replaces all keys; those that are not among the new ones are taken back. Returns whether any key is
+    /// new or gone.
+    pub(crate) fn replace(&self, mut keyring: Keyring) -> bool {
+        let mut differs = false;
         self.0.send_modify(|keys| {
-            keyring.succeed(keys);
+            differs = keyring.succeed(keys);
             *keys = Arc::new(keyring);
         });
+        differs
     }
 
     /// Waits until a key that was shown is taken back; for ever if that never happens.

@@ -233,8 +233,8 @@ impl Turn<'_, '_> {
     /// The channel of the message, after the checks of protocol.md 12.
     fn name(&self) -> Result<ChannelName, Refusal> {
         let channel = self.message.channel.as_deref().ok_or(Refusal::ChannelMissing)?;
-        let name = ChannelName::parse(channel, self.app.limits.name)
-            .map_err(|_| Refusal::ChannelInvalid)?;
+        let name =
+            ChannelName::parse(channel, self.app.live.name).map_err(|_| Refusal::ChannelInvalid)?;
         if self.message.id.is_valid() { Ok(name) } else { Err(Refusal::MessageIdInvalid) }
     }
 
@@ -354,7 +354,7 @@ impl Turn<'_, '_> {
         }
         // In order, up to the first refusal; what went before stays (protocol.md 67).
         for name in names {
-            let done = ChannelName::parse(name, self.app.limits.name)
+            let done = ChannelName::parse(name, self.app.live.name)
                 .map_err(|_| Refusal::SubscriptionInvalid)
                 .and_then(|name| {
                     let broker = &self.app.broker;

@@ -35,7 +35,7 @@ impl Exchange {
     /// # Errors
     /// Not a batch. A handshake among other messages counts as an empty one.
     pub async fn send(&mut self, batch: &[u8]) -> Result<Vec<u8>, BadBatch> {
-        let messages = parse_batch(batch, &self.app.limits)?;
+        let messages = parse_batch(batch, &self.app.live.messages())?;
         let sender = Sender {
             carrier: Carrier::Socket,
             transport: Transport::WebSocket,

@@ -48,7 +48,7 @@ pub struct Client {
 
 impl Client {
     /// A client that nothing stands before.
-    const fn direct(address: IpAddr) -> Self {
+    pub(super) const fn direct(address: IpAddr) -> Self {
         Self { address, scheme: Scheme::Http, multiplexed: false }
     }
 }

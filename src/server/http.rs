@@ -66,7 +66,7 @@ impl Http {
     /// How long the connection may lie idle. There are few for operators, and whoever has no key must not
     /// sit on all of them.
     fn idle_max(&self) -> Duration {
-        let keep_alive = self.app.config.limits.keep_alive;
+        let keep_alive = self.app.live.keep_alive.now();
         match self.listener {
             Listener::Main { .. } => keep_alive,
             Listener::Admin { .. } => keep_alive.min(ADMIN_IDLE_MAX),
@@ -104,10 +104,11 @@ pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor, listener: List
 /// Serves a connection until it ends, in turns: plain polls without hyper, other requests by hyper, and
 /// a poll that is held, whoever took it, parked without it.
 async fn serve(app: Arc<App>, accepted: Accepted, listener: Listener) {
-    let limits = &app.config.limits;
     let heads = Arc::new(HeadClock::default());
-    let deadlines =
-        Deadlines { header_timeout: limits.header_timeout, write_timeout: limits.write_timeout };
+    let deadlines = Deadlines {
+        header_timeout: app.live.header_timeout.now(),
+        write_timeout: app.live.write_timeout.now(),
+    };
     let mut stream = Timed::new(accepted.stream, deadlines, Arc::clone(&heads));
     let http = Arc::new(Http {
         app: Arc::clone(&app),
@@ -151,7 +152,7 @@ enum Turned {
 /// Has hyper serve requests until the connection ends, or until a connect is to be held without it.
 async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)> {
     let app = &http.app;
-    let limits = &app.config.limits;
+    let limits = &app.live;
     let unwritten = Arc::new(Unwritten::default());
     let service = service_fn(|request| {
         let (answer, unwritten) = (respond(Arc::clone(http), request), Arc::clone(&unwritten));
@@ -162,8 +163,8 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
         // Runs between requests too, so it is the keep-alive time; heads that have begun are timed
         // by `Timed`.
         .header_read_timeout(http.idle_max())
-        .max_headers(limits.header_count)
-        .max_buf_size((limits.header_bytes + limits.uri_bytes).max(HYPER_BUFFER_MIN))
+        .max_headers(limits.header_count.now())
+        .max_buf_size((limits.header_bytes.now() + limits.uri_bytes.now()).max(HYPER_BUFFER_MIN))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // A connection that is told to stop before its first request never answers it, and a probe has to

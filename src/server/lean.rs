@@ -94,7 +94,7 @@ async fn next(http: &Http, stream: &mut Timed) -> io::Result<Arrival> {
     select! {
         biased;
         arrival = poll_fn(|cx| poll_next(http, stream, cx)) => arrival,
-        () = sleep(app.config.limits.keep_alive) => Ok(Arrival::Nothing),
+        () = sleep(app.live.keep_alive.now()) => Ok(Arrival::Nothing),
         () = app.drain.begins() => Ok(Arrival::Nothing),
     }
 }
@@ -108,7 +108,7 @@ fn poll_next(http: &Http, stream: &mut Timed, cx: &mut Context<'_>) -> Poll<io::
         return Poll::Ready(Ok(Arrival::Nothing));
     }
     let bytes = Bytes::copy_from_slice(buffer.filled());
-    Poll::Ready(Ok(match request::parse(&http.app.config, &bytes) {
+    Poll::Ready(Ok(match request::parse(&http.app.config, &http.app.live, &bytes) {
         Some((request, length)) => {
             // A copy, so that the request does not stay as long as what follows it.
             stream.unread(Bytes::copy_from_slice(bytes.get(length..).unwrap_or_default()));

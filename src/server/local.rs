@@ -46,7 +46,7 @@ impl Handle {
     /// # Errors
     /// A bad channel name, or a refusal as for a client.
     pub async fn publish(&self, channel: &str, data: &RawValue) -> Result<(), HandleError> {
-        let channel = ChannelName::parse(channel, self.app.limits.name)?;
+        let channel = ChannelName::parse(channel, self.app.live.name)?;
         let mut wakes = Wakes::default();
         publish(&self.app, None, &channel, Payload::from(data), &mut wakes).await?;
         Ok(())
@@ -59,7 +59,7 @@ impl Handle {
     /// A bad channel name, or a refusal as for a client; also for a service channel, which clients may
     /// subscribe to in vain (protocol.md 69).
     pub fn subscribe(&self, channel: &str) -> Result<Subscription, HandleError> {
-        let channel = ChannelName::parse(channel, self.app.limits.name)?;
+        let channel = ChannelName::parse(channel, self.app.live.name)?;
         if channel.kind() == Kind::Service {
             return Err(Refusal::SubscribeDenied { reason: "service_channel" }.into());
         }
@@ -109,7 +109,7 @@ impl Handle {
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ServiceResult> + Send + 'static,
     {
-        self.app.services.serve(pattern, self.app.limits.name, options, handler)
+        self.app.services.serve(pattern, self.app.live.name, options, handler)
     }
 
     /// What became of messages to service channels, since the start.

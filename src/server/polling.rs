@@ -263,14 +263,15 @@ fn parse<'a>(
     client: IpAddr,
     texts: &'a [Cow<'_, [u8]>],
 ) -> Result<Vec<Message<'a>>, String> {
+    let limits = app.live.messages();
     let mut batch: Vec<Message<'a>> = Vec::new();
     for text in texts {
-        let messages = parse_batch(text, &app.limits).map_err(|error| {
+        let messages = parse_batch(text, &limits).map_err(|error| {
             report::bad_request(app, client, BadRequest::Json, &error);
             error.to_string()
         })?;
-        if batch.len() + messages.len() > app.limits.batch {
-            return Err(format!("more than {} messages", app.limits.batch));
+        if batch.len() + messages.len() > limits.batch {
+            return Err(format!("more than {} messages", limits.batch));
         }
         if batch.is_empty() {
             batch = messages;

@@ -46,8 +46,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    bayeux::MessageLimits,
-    config::{Api as Settings, Config},
+    config::{Api as Settings, Config, Dial},
     metrics::Source,
     otel::Parent,
     rate::Gcra,
@@ -58,29 +57,32 @@ pub(super) struct Api {
     idempotency: Arc<Idempotency>,
     /// By the id of the key; as many as keys were ever configured.
     rates: DashMap<Arc<str>, Arc<Gcra>>,
-    limits: MessageLimits,
-    settings: Settings,
+    messages_per_second: Dial<u32>,
     started: Instant,
 }
 
 impl Api {
     pub(super) fn new(config: &Config, now: Instant) -> Self {
-        let settings = config.api.clone();
-        let limits = MessageLimits {
-            batch: settings.max_batch,
-            envelope_keys: config.limits.envelope_keys + request::OWN_FIELDS,
-            ..MessageLimits::from(&config.limits)
-        };
+        let settings = &config.api;
         Self {
             idempotency: Arc::new(Idempotency::new(
                 settings.idempotency_ttl,
                 settings.idempotency_entries,
             )),
             rates: DashMap::new(),
-            limits,
-            settings,
+            messages_per_second: Dial::new(settings.messages_per_second),
             started: now,
         }
+    }
+
+    /// Takes the pace of keys and what is remembered for repeats.
+    pub(super) fn reload(&self, settings: &Settings) {
+        // First, so that a key which comes up meanwhile has the new pace or is found below.
+        self.messages_per_second.turn(settings.messages_per_second);
+        for rate in &self.rates {
+            rate.adjust(settings.messages_per_second);
+        }
+        self.idempotency.adjust(settings.idempotency_ttl, settings.idempotency_entries);
     }
 
     /// Asks for leave to publish one more message under a key.
@@ -91,7 +93,7 @@ impl Api {
         let rate = self.rates.get(principal.id()).map(|entry| Arc::clone(entry.value()));
         let rate = rate.unwrap_or_else(|| {
             let entry = self.rates.entry(Arc::clone(principal.id()));
-            let new = || Arc::new(Gcra::new(self.settings.messages_per_second));
+            let new = || Arc::new(Gcra::new(self.messages_per_second.now()));
             Arc::clone(entry.or_insert_with(new).value())
         });
         rate.take(now.saturating_duration_since(self.started))
@@ -105,6 +107,14 @@ impl Api {
     /// Remembered results that were forgotten before their time, since the start.
     pub(super) fn results_forgotten(&self) -> u64 {
         self.idempotency.evicted()
+    }
+}
+
+#[cfg(test)]
+impl Api {
+    /// What a reload can change.
+    pub(super) fn held(&self) -> String {
+        format!("{:?} {:?}", self.messages_per_second, self.idempotency)
     }
 }
 
@@ -170,7 +180,7 @@ pub(super) fn serves(app: &App, path: &str) -> bool {
 /// Answers a request below `/api/v1`, or for `/openapi.json`.
 pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let app = &http.app;
-    let Client { address, scheme, .. } = app.proxies.client(http.peer.ip(), request.headers());
+    let Client { address, scheme, .. } = app.live.client(http.peer.ip(), request.headers());
     let parent = trace::parent(app, request.headers());
     let caller = Caller { app: Arc::clone(app), address, parent };
     let page = match app.check_origin(RequestKind::Post, request.headers(), scheme) {
@@ -272,7 +282,7 @@ async fn publish(
     if app.drain.is_begun() {
         return answer::refused(caller, &Problem::Draining);
     }
-    let limits = &app.api.limits;
+    let limits = &app.live.api_messages(request::OWN_FIELDS);
     match endpoint {
         Endpoint::Batch if header.is_some() => {
             let problem = "a batch has an idempotency_key in each message, not a header";
@@ -317,12 +327,12 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 /// Reads a body within its bounds of size and time.
 async fn read(app: &App, body: Incoming) -> Result<Bytes, Problem> {
-    let limit = app.config.api.max_body;
+    let limit = app.live.api_body.now();
     let too_large = || Problem::TooLarge { limit, key: "api.max_body" };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match timeout(app.config.limits.body_timeout, Limited::new(body, limit).collect()).await {
+    match timeout(app.live.body_timeout.now(), Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => {
             let body = body.to_bytes();
             app.metrics.bytes_received.add(Source::Api, body.len());

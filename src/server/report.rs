@@ -190,7 +190,7 @@ pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, det
             tell(app, client, EventType::Auth, || What::Auth { op: Operation::Api });
         }
         "rate_limited" => tell(app, client, EventType::Limit, || {
-            let value = u64::from(app.config.api.messages_per_second);
+            let value = u64::from(app.live.api_per_second.now());
             What::Limit { limit: "api.messages_per_second", value }
         }),
         _ => tell_error(app, client, code, &detail),
@@ -295,7 +295,7 @@ fn subscription(subscribe: bool) -> (EventType, fn(Subscribed) -> What) {
 
 /// What of an address `log.ip` lets through.
 fn ip(app: &App, client: IpAddr) -> Option<String> {
-    app.config.log.ip.shorten(client).map(|ip| ip.to_string())
+    app.live.log_ip.now().shorten(client).map(|ip| ip.to_string())
 }
 
 /// Writes sessions that ended since the last look, and subscriptions that were not renewed, into the

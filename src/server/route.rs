@@ -102,7 +102,7 @@ pub(super) async fn respond(
         let response = elsewhere(&http.app, files, &request).await;
         return Routed::Ready(response).counted(&http.app, HttpPath::Other);
     }
-    let client = http.app.proxies.client(http.peer.ip(), request.headers());
+    let client = http.app.live.client(http.peer.ip(), request.headers());
     let routed = match *request.method() {
         // Boxed, so that the other kinds of requests do not pay for its size.
         Method::POST => Box::pin(poll(&http.app, request, client)).await,
@@ -131,7 +131,7 @@ pub(super) async fn respond(
 
 /// Answers a POST to a Bayeux path that was read without hyper, within the limits of heads and bodies.
 pub(super) async fn respond_read(http: &Http, request: lean::Request) -> Routed {
-    let client = http.app.proxies.client(http.peer.ip(), &request.headers);
+    let client = http.app.live.client(http.peer.ip(), &request.headers);
     let routed = match admit(&http.app, &request.headers, client) {
         Ok((dress, poller)) => dress.poll(poller, &http.app, &request.headers, &request.body).await,
         Err((status, problem)) => Routed::Ready(text(status, problem)),
@@ -278,23 +278,23 @@ impl Dress {
 
 /// Reads a request body within its bounds of size and time.
 async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (StatusCode, String)> {
-    let limits = &app.config.limits;
+    let limit = app.live.message_size.now();
     let too_large = || {
-        let limit = limits.message_size;
         let problem = format!("the body is larger than {limit} bytes (limits.message_size)\n");
         report::limited(app, client.address, LimitHit::MessageSize, limit);
         (StatusCode::PAYLOAD_TOO_LARGE, problem)
     };
-    if body.size_hint().lower() > limits.message_size as u64 {
+    if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let collected = Limited::new(body, limits.message_size).collect();
-    match timeout(limits.body_timeout, collected).await {
+    let collected = Limited::new(body, limit).collect();
+    let body_timeout = app.live.body_timeout.now();
+    match timeout(body_timeout, collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes().into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body is not complete\n".to_owned())),
         Err(_) => {
-            let seconds = limits.body_timeout.as_secs();
+            let seconds = body_timeout.as_secs();
             let problem = format!("the body did not arrive within {seconds} s\n");
             Err((StatusCode::REQUEST_TIMEOUT, problem))
         }
@@ -303,17 +303,18 @@ async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (Sta
 
 /// Bounds that hyper does not have (architecture.md 12).
 fn check_head(http: &Http, request: &Request<Incoming>) -> Result<(), (StatusCode, String)> {
-    let limits = &http.app.config.limits;
+    let (uri_bytes_max, header_bytes_max) =
+        (http.app.live.uri_bytes.now(), http.app.live.header_bytes.now());
     let uri = request.uri();
     let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
-    if uri_bytes > limits.uri_bytes {
-        let problem = format!("the URI is longer than {} bytes\n", limits.uri_bytes);
+    if uri_bytes > uri_bytes_max {
+        let problem = format!("the URI is longer than {uri_bytes_max} bytes\n");
         return Err((StatusCode::URI_TOO_LONG, problem));
     }
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| header_line_bytes(name, value)).sum();
-    if header_bytes > limits.header_bytes {
-        let problem = format!("the headers are longer than {} bytes\n", limits.header_bytes);
+    if header_bytes > header_bytes_max {
+        let problem = format!("the headers are longer than {header_bytes_max} bytes\n");
         return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem));
     }
     check_host(request).map_err(|problem| (StatusCode::BAD_REQUEST, problem.to_owned()))
@@ -350,7 +351,7 @@ async fn elsewhere(
     request: &Request<Incoming>,
 ) -> Response<Body> {
     if let Some(files) = files {
-        if !app.origins.admits_host(request.headers()) {
+        if !app.live.ask_origins(|rule| rule.admits_host(request.headers())) {
             let problem = "this server answers on this machine only: use localhost or 127.0.0.1\n";
             return text(StatusCode::MISDIRECTED_REQUEST, problem);
         }

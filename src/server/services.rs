@@ -54,7 +54,6 @@ pub(crate) struct Services {
     counters: ServiceCounters,
     /// The calls of before a stop, which waits for them; replaced when it begins.
     calls: Mutex<TaskTracker>,
-    json_depth: usize,
 }
 
 /// What answers the channels under one pattern.
@@ -82,7 +81,6 @@ impl Services {
             slots: Slots::new(limits.service_calls, limits.service_calls_per_session),
             counters: ServiceCounters::default(),
             calls: Mutex::new(TaskTracker::new()),
-            json_depth: limits.json_depth,
         };
         for entry in &config.services {
             let options = ServiceOptions::from(entry);
@@ -162,7 +160,7 @@ impl Services {
             return Ok(());
         };
         let token = services.calls.lock().token();
-        let depth_max = services.json_depth;
+        let depth_max = app.live.json_depth.now();
         app.tasks.spawn(async move {
             let _token = token;
             let said = select! {
@@ -211,9 +209,23 @@ impl Services {
         drop(mem::take(&mut *self.by_pattern.write()));
     }
 
+    /// Takes the bounds on calls that are made from now on.
+    pub(super) fn reload(&self, limits: &config::Limits) {
+        self.slots.calls_max.turn(limits.service_calls);
+        self.slots.per_session_max.turn(limits.service_calls_per_session);
+    }
+
     /// Counters since the start.
     pub(super) const fn counters(&self) -> &ServiceCounters {
         &self.counters
+    }
+}
+
+#[cfg(test)]
+impl Services {
+    /// What a reload can change.
+    pub(super) fn held(&self) -> String {
+        format!("{:?} {:?}", self.slots.calls_max, self.slots.per_session_max)
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) async fn accept(app: Arc<App>, mut acceptor: Acceptor) {
 
 async fn serve(app: Arc<App>, accepted: Accepted) {
     let Accepted { stream, peer, permit } = accepted;
-    let limits = &app.config.limits;
-    let lines = Lines::new(stream, limits.message_size, limits.write_timeout);
+    let limits = &app.live;
+    let lines = Lines::new(stream, limits.message_size.now(), limits.write_timeout.now());
     // Boxed apart, so that the connection does not keep what only its beginning needs.
     let connection = Box::pin(begin(Arc::clone(&app), lines, peer.ip())).await;
     if let Some(connection) = connection {
@@ -64,9 +64,9 @@ async fn begin(app: Arc<App>, mut lines: Lines, address: IpAddr) -> Option<Box<C
         };
         return Some(connection(app, Link::Lines(lines), client));
     }
-    let request = timeout(app.config.limits.header_timeout, lines.recv()).await.ok()?;
+    let request = timeout(app.live.header_timeout.now(), lines.recv()).await.ok()?;
     if is_policy_request(&request) {
-        let policy = policy(&app.config.server.allowed_origins, lines.local_port());
+        let policy = policy(&app.live.config().server.allowed_origins, lines.local_port());
         // What the player then does is its own business.
         let _ = lines.send_text(policy.as_bytes()).await;
         lines.shut_down(LINGER).await;

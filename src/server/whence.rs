@@ -56,6 +56,6 @@ pub(super) fn stranger(app: &App, address: IpAddr) -> Arc<Peer> {
 }
 
 fn ip(app: &App, address: IpAddr) -> Option<Box<str>> {
-    let shown = app.config.monitor.ip.shorten(address)?;
+    let shown = app.live.monitor_ip.now().shorten(address)?;
     Some(shown.to_string().into())
 }

@@ -9,10 +9,12 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::config::Dial;
+
 /// Allows a number of lines per second for each reason.
 #[derive(Debug)]
 pub struct Sampler {
-    lines_per_second: u32,
+    lines_per_second: Dial<u32>,
     /// One short lock per refused request; reasons are few, so this map stays small.
     windows: Mutex<HashMap<&'static str, Window>>,
 }
@@ -41,7 +43,12 @@ struct Window {
 impl Sampler {
     /// Allows `lines_per_second` for each reason (`log.errors_per_second`).
     pub fn new(lines_per_second: u32) -> Self {
-        Self { lines_per_second, windows: Mutex::new(HashMap::new()) }
+        Self { lines_per_second: Dial::new(lines_per_second), windows: Mutex::new(HashMap::new()) }
+    }
+
+    /// Allows so many from now on.
+    pub fn adjust(&self, lines_per_second: u32) {
+        self.lines_per_second.turn(lines_per_second);
     }
 
     /// Asks for one line. `reason` is one of a closed set, never text of a client.
@@ -53,7 +60,7 @@ impl Sampler {
             window.begun = now;
             window.lines = 0;
         }
-        if window.lines >= self.lines_per_second {
+        if window.lines >= self.lines_per_second.now() {
             window.suppressed += 1;
             return Allowed::No;
         }

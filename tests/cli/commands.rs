@@ -140,7 +140,22 @@ fn a_trace_tells_what_a_session_did_before() {
 #[test]
 fn a_broker_is_reloaded_and_drained_by_command() {
     let site = Site::new("reload_drain");
-    assert!(site.run(&["reload"]).out.starts_with("in force: auth.keys\nneeds a restart: "));
+    assert_eq!(site.run(&["reload"]).out, "in force: nothing\nneeds a restart: nothing\n");
+    let file = site.folder.0.join("bayeuxd.toml");
+    let text = "[limits]\nbatch = 7\nkeep_alive = \"30s\"\n[session]\ntimeout = \"20s\"\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(
+        site.run(&["reload"]).out,
+        "in force:\n  limits.batch 100 -> 7\n  limits.keep_alive \"75s\" -> \"30s\" (for new connections)\n\
+         needs a restart:\n  session.timeout \"45s\" -> \"20s\"\n"
+    );
+    assert_eq!(site.json(&["reload", "--json"])["restart"][0], "session.timeout");
+    std::fs::write(&file, "[limits]\nbatch = 0\n").unwrap();
+    site.run(&["reload"]).assert_refused(
+        1,
+        "bayeuxd: refused (409): nothing was reloaded; see `problems`\n  bayeuxd.toml:2: limits.batch = 0: \
+         expected a number from 1 to 100000\n",
+    );
     assert_eq!(site.json(&["drain", "--json"])["draining"], true);
     assert_eq!(site.broker.wait().code, Some(0));
 }

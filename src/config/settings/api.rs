@@ -2,12 +2,12 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    ApiKey, Config, Role,
+    ApiKey, Config, Reload, Role,
     form::{Choice, Count, FilePath, Flag, List, Optional, Size, Span, Text},
 };
 
 /// The key of the list of API keys.
-pub(in crate::config) const KEYS: &str = "auth.keys";
+pub(crate) const KEYS: &str = "auth.keys";
 
 /// Builds the list of the keys of one `[[auth.keys]]` entry.
 pub(in crate::config) fn key_settings() -> Vec<Setting<ApiKey>> {
@@ -105,39 +105,45 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
              (`$XDG_RUNTIME_DIR`), else in `$XDG_STATE_HOME` or `~/.local/state`. A key that is \
              there already is used again.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "api.message_size",
             |c| &mut c.api.message_size,
             Size(64, 1 << 20),
             "Largest message: channel, `data`, `ext` and own fields together. Above 64 KiB raise \
              `session.queue.max_bytes` as well.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "api.max_body",
             |c| &mut c.api.max_body,
             Size(1 << 10, 64 << 20),
             "Largest request body; a stream has no bound, but each of its lines the one of a message.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "api.max_batch",
             |c| &mut c.api.max_batch,
             Count(1, 100_000),
             "Most messages of a batch, and channels of a broadcast.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "api.messages_per_second",
             |c| &mut c.api.messages_per_second,
             Count(1, 10_000_000),
             "Messages that one key may publish per second; as many may come at once after a pause. \
              Above, requests get 429, and streams are read more slowly.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "api.idempotency_ttl",
             |c| &mut c.api.idempotency_ttl,
             Span(1_000, 86_400_000),
             "How long the answer to a message with an idempotency key is remembered.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "api.idempotency_entries",
             |c| &mut c.api.idempotency_entries,
             Count(1, 10_000_000),

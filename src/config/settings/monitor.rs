@@ -2,7 +2,7 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    Config, LogIp,
+    Config, LogIp, Reload,
     form::{Choice, Count, Flag, Size, Span, Text},
 };
 
@@ -34,59 +34,68 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             Flag,
             "Whether monitors whose key has `payload = true` see what is published.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "monitor.ip",
             |c| &mut c.monitor.ip,
             Choice(&[("full", LogIp::Full), ("truncate", LogIp::Truncate), ("none", LogIp::None)]),
             "How much of a client's address monitors and operators see. `truncate`: the /24 or /48 \
              network.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Monitors,
             "monitor.events_per_second",
             |c| &mut c.monitor.events_per_second,
             Count(1, 1_000_000),
             "Events per second for one monitor. Above, the events of one type become one every \
              100 ms, which says how many (`merged`).",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Monitors,
             "monitor.burst",
             |c| &mut c.monitor.burst,
             Count(1, 1_000_000),
             "Events that one monitor may get at once after a pause.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "monitor.errors_per_second",
             |c| &mut c.monitor.errors_per_second,
             Count(1, 1_000_000),
             "`error` events per second of each kind of bad request; the next one says how many others \
              there were.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Monitors,
             "monitor.ring_events",
             |c| &mut c.monitor.ring_events,
             Count(16, 1_000_000),
             "Most events that wait for one monitor. Above, the oldest are dropped and a `lost` event \
              says which; the session of the monitor lives on.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Monitors,
             "monitor.ring_bytes",
             |c| &mut c.monitor.ring_bytes,
             Size(64 << 10, 1 << 30),
             "Most bytes of them, roughly.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "monitor.max_subscribers",
             |c| &mut c.monitor.max_subscribers,
             Count(1, 1_000),
             "Most sessions that monitor; as many operators may follow the events besides.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "monitor.stats_interval",
             |c| &mut c.monitor.stats_interval,
             Span(100, 3_600_000),
             "Time between two `stats` events.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "monitor.recent_events",
             |c| &mut c.monitor.recent_events,
             Count(0, 1_000_000),

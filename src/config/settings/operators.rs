@@ -2,7 +2,7 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    Config, LogFormat, LogIp, OpenMetrics,
+    Config, LogFormat, LogIp, OpenMetrics, Reload,
     form::{Address, Choice, Count, FilePath, Flag, Optional, Text},
 };
 
@@ -48,7 +48,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             "When `/metrics` needs no key: while the operators' listener is on loopback, always, or \
              never. A key of the role `monitor` or `admin` opens it in any case.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "log.level",
             |c| &mut c.log.level,
             Text {
@@ -68,13 +69,15 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             ]),
             "The form of a line. `auto`: text on a terminal, else JSON.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "log.ip",
             |c| &mut c.log.ip,
             Choice(&[("full", LogIp::Full), ("truncate", LogIp::Truncate), ("none", LogIp::None)]),
             "How much of a client's address is logged. `truncate`: the /24 or /48 network.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "log.errors_per_second",
             |c| &mut c.log.errors_per_second,
             Count(1, 1_000_000),

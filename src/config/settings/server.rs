@@ -2,7 +2,7 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    Config,
+    Config, Reload,
     form::{Address, Count, List, Span, Text},
 };
 
@@ -30,7 +30,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
              WebSocket upgrade share them. None may cover `/api/v1` or `/openapi.json` while \
              `api.enabled`.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "server.allowed_origins",
             |c| &mut c.server.allowed_origins,
             List {
@@ -45,7 +46,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
              pages of loopback origins, any port, if the broker listens on loopback only, else \
              pages of the same origin. A request without `Origin` comes from no browser and passes.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "server.trusted_proxies",
             |c| &mut c.server.trusted_proxies,
             List {
@@ -63,14 +65,16 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             Count(0, 1024),
             "Threads that serve connections; 0: one per core.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "server.drain_delay",
             |c| &mut c.server.drain_delay,
             Span(0, 600_000),
             "On SIGTERM: how long the broker goes on serving after `/readyz` says 503, so that \
              balancers notice.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "server.drain_timeout",
             |c| &mut c.server.drain_timeout,
             Span(100, 3_600_000),

@@ -2,7 +2,7 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    Config, Service, ServiceReply,
+    Config, Reload, Service, ServiceReply,
     form::{Choice, Count, FilePath, List, Optional, Size, Span, Text},
 };
 
@@ -96,14 +96,16 @@ pub(in crate::config) fn service_settings() -> Vec<Setting<Service>> {
 /// Builds the list of the limits on calls of services, which are part of `[limits]`.
 pub(super) fn limits() -> Vec<Setting<Config>> {
     vec![
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "limits.service_calls",
             |c| &mut c.limits.service_calls,
             Count(1, 1_000_000),
             "Most calls of services (`[[services]]` and handlers of an embedding program) in flight \
              at a time, of all together. Above, callers are told `503::overloaded`.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "limits.service_calls_per_session",
             |c| &mut c.limits.service_calls_per_session,
             Count(1, 1_000_000),

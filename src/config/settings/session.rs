@@ -2,7 +2,7 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    Activity, Config, SameSite,
+    Activity, Config, Reload, SameSite,
     form::{AutoFlag, Choice, Count, FilePath, Flag, Optional, Size, Span, Text},
 };
 
@@ -107,7 +107,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             "Tells clients `advice.maxInterval`, so that one that was away longer handshakes \
              without being told.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "session.max_per_browser",
             |c| &mut c.session.max_per_browser,
             Optional { word: Some("unlimited"), form: Count(0, 1000) },
@@ -115,7 +116,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
              open six connections per host. Further ones are answered at once with the advice \
              `multiple-clients`. 0: none is held.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Now,
             "session.http2_max_per_browser",
             |c| &mut c.session.http2_max_per_browser,
             Optional { word: Some("unlimited"), form: Count(0, 1000) },
@@ -128,13 +130,15 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             Span(0, 3_600_000),
             "Pause between connects that is advised in that case.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Sessions,
             "session.queue.max_messages",
             |c| &mut c.session.queue.max_messages,
             Count(1, 1_000_000),
             "Most queued messages of a session.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Sessions,
             "session.queue.max_bytes",
             |c| &mut c.session.queue.max_bytes,
             Size(1 << 10, 1 << 30),

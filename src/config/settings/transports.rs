@@ -2,7 +2,7 @@
 
 use super::{Setting, syntax};
 use crate::config::{
-    Config, Promote, Transport,
+    Config, Promote, Reload, Transport,
     form::{Address, Choice, Count, Flag, List, Optional, Span, Text},
 };
 
@@ -47,7 +47,8 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             Span(100, 600_000),
             "Time for the answer. A dead client is gone after `ping` + `pong_timeout`.",
         ),
-        Setting::new(
+        Setting::live(
+            Reload::Connections,
             "transports.websocket.max_fragments",
             |c| &mut c.transports.websocket.max_fragments,
             Count(1, 65_536),

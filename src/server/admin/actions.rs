@@ -11,6 +11,7 @@ use hyper::{
     header::{CONNECTION, HeaderValue},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::time::timeout;
 use tracing::info;
 
@@ -101,7 +102,7 @@ fn subscribe(
     let app = call.app;
     let wanted: Subscribe =
         parse(body)?.ok_or_else(|| Problem::BadJson("expected {\"channel\":\"/a\"}".into()))?;
-    let name = ChannelName::parse(&wanted.channel, app.limits.name)
+    let name = ChannelName::parse(&wanted.channel, app.live.name)
         .map_err(|_| bad("channel: expected a channel or pattern, like /a/**"))?;
     let (sid, session) = find(app, sid)?;
     let done = change(app, &session, &name, subscribe);
@@ -150,16 +151,39 @@ fn drain(call: &Call<'_>) -> Response<Body> {
 
 async fn reload(call: &Call<'_>) -> Result<Response<Body>, Problem> {
     #[derive(Serialize)]
-    struct Shown {
+    struct Shown<'a> {
         ok: bool,
-        reloaded: Vec<String>,
-        restart: Vec<String>,
+        reloaded: Vec<&'a str>,
+        restart: Vec<&'a str>,
+        changes: Vec<ShownChange>,
+    }
+    #[derive(Serialize)]
+    struct ShownChange {
+        key: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<Value>,
+        reload: &'static str,
     }
     let (key, ip) = (call.principal.id(), call.ip());
     let done = call.app.admin.reload().await;
     info!(event = "admin", ok = done.is_ok(), %key, ip, call = "reload");
     let done = done?;
-    let shown = Shown { ok: true, reloaded: done.reloaded, restart: done.restart };
+    let json =
+        |value: &Option<_>| value.as_ref().and_then(|value| serde_json::to_value(value).ok());
+    let changes = done.changes.iter().map(|change| ShownChange {
+        key: change.key,
+        before: json(&change.before),
+        after: json(&change.after),
+        reload: change.reload.word(),
+    });
+    let shown = Shown {
+        ok: true,
+        reloaded: done.keys(true),
+        restart: done.keys(false),
+        changes: changes.collect(),
+    };
     Ok(answer::json(StatusCode::OK, &shown))
 }
 
@@ -181,7 +205,7 @@ async fn read(app: &App, body: Incoming) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     let collected = Limited::new(body, BODY_BYTES_MAX).collect();
-    match timeout(app.config.limits.body_timeout, collected).await {
+    match timeout(app.live.body_timeout.now(), collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::BadJson("the body is not complete".into())),

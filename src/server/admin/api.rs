@@ -124,7 +124,7 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// What of the caller's address the log may hold.
     pub(super) fn ip(&self) -> Option<String> {
-        self.app.config.log.ip.shorten(self.address).map(|ip| ip.to_string())
+        self.app.live.log_ip.now().shorten(self.address).map(|ip| ip.to_string())
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn one(call: &Call<'_>, path: &str) -> Result<Response<Body>, P
     let rates = call.query.flag("rates")?.unwrap_or_default();
     let name = publish::decode_channel(path)
         .ok()
-        .and_then(|text| ChannelName::parse(&text, app.limits.name).ok())
+        .and_then(|text| ChannelName::parse(&text, app.live.name).ok())
         .ok_or(Problem::ChannelUnknown)?;
     let asked = name.clone();
     let (overview, (patterns, receivers)) = look(app, move |app| {
@@ -129,7 +129,7 @@ impl Wanted {
                 .ok_or_else(|| wrong("cursor", "the `next` of the page before"))
         });
         Ok(Self {
-            pattern: query.channel("pattern", app.limits.name)?,
+            pattern: query.channel("pattern", app.live.name)?,
             sort,
             limit: query.limit()?,
             after: cursor.transpose()?,

@@ -105,7 +105,7 @@ fn filter(query: &Query<'_>, app: &App) -> Result<Filter, Problem> {
     };
     Ok(Filter {
         types,
-        channel: query.channel("channel", app.limits.name)?,
+        channel: query.channel("channel", app.live.name)?,
         sid: query.sid("sid")?,
         polls: query.flag("polls")?.unwrap_or_default(),
         ..Filter::default()

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     bayeux::Rfc3339,
     broker::Cause,
-    config::{Config, Remark, ShownValue},
+    config::{Remark, ShownValue},
     metrics::Spread,
     server::{app::App, body::Body, clock},
 };
@@ -36,8 +36,8 @@ pub(super) fn stats(app: &App) -> Response<Body> {
             channels: stats.channels,
             subscriptions: stats.subscriptions,
             queue_bytes: stats.queue_bytes,
-            queue_bytes_limit: app.config.limits.queued_bytes,
-            sessions_limit: app.config.limits.sessions,
+            queue_bytes_limit: app.broker.queued_bytes_max(),
+            sessions_limit: app.broker.sessions_max(),
             pace: pace.into(),
             totals: Totals::new(app),
         },
@@ -55,8 +55,7 @@ struct Node {
     channels: usize,
     subscriptions: usize,
     queue_bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_bytes_limit: Option<usize>,
+    queue_bytes_limit: usize,
     sessions_limit: usize,
     #[serde(flatten)]
     pace: ShownPace,
@@ -130,10 +129,9 @@ impl Totals {
 
 /// Answers `GET config`.
 pub(super) fn config(app: &App) -> Response<Body> {
-    let mut config = Config::clone(&app.config);
-    config.auth.keys = app.admin.keys.read().clone();
-    let items = config.entries().into_iter().map(|entry| Shown::new(app, entry)).collect();
-    let warnings = app.admin.warnings.get().map(Vec::as_slice).unwrap_or_default();
+    let (auto, entries) = (app.live.auto(), app.live.config().entries());
+    let items = entries.into_iter().map(|entry| Shown::new(app, &auto, entry)).collect();
+    let warnings = &app.admin.warnings.read();
     answer::json(StatusCode::OK, &Settings { items, warnings })
 }
 
@@ -155,19 +153,21 @@ struct Shown {
     origin: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     auto: bool,
+    reload: &'static str,
     doc: &'static str,
 }
 
 impl Shown {
-    fn new(app: &App, entry: ShownValue) -> Self {
-        let ShownValue { key, value, is_default, doc } = entry;
-        let auto = app.admin.auto.get().is_some_and(|auto| auto.contains(key));
+    fn new(app: &App, auto: &[&str], entry: ShownValue) -> Self {
+        let ShownValue { key, value, is_default, doc, reload } = entry;
+        let auto = auto.contains(&key);
         Self {
             key,
             value: value.and_then(|value| serde_json::to_value(value).ok()),
             default: is_default || auto,
-            origin: app.admin.origins.get().and_then(|origins| origins.get(key).cloned()),
+            origin: app.admin.origins.read().get(key).cloned(),
             auto,
+            reload: reload.word(),
             doc,
         }
     }

@@ -97,14 +97,14 @@ pub(super) async fn one(call: &Call<'_>, sid: &str) -> Result<Response<Body>, Pr
         measure(app, &mut found).await;
     }
     let Some((sid, found)) = found.first() else { return Err(Problem::SessionUnknown) };
-    let queue = &app.config.session.queue;
     let session = &found.session;
+    let (messages, bytes) = session.queue_max();
     let detail = Detail {
         summary: Shown::new(*sid, found),
         channels: session.subscribed().iter().map(|name| name.as_ref().into()).collect(),
         extensions: if session.acknowledges() { vec!["ack"] } else { Vec::new() },
         deliver_only: session.is_deliver_only(),
-        queue_limit: Queue { messages: queue.max_messages, bytes: queue.max_bytes },
+        queue_limit: Queue { messages, bytes },
         events: events(app, *sid),
     };
     Ok(answer::json(StatusCode::OK, &detail))
@@ -129,7 +129,7 @@ impl Wanted {
                 .ok_or_else(|| wrong("cursor", "the `next` of the page before"))
         });
         Ok(Self {
-            channel: query.channel("channel", app.limits.name)?,
+            channel: query.channel("channel", app.live.name)?,
             transport: query.choice("transport", &transports)?,
             search: query.text("search").map(str::to_lowercase),
             connected: query.flag("connected")?,

@@ -1,8 +1,8 @@
 //! What the admin API keeps between requests, and how it reaches the program around the broker.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, OnceLock},
+    collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use crate::{
-    config::{ApiKey, Config, Remark},
+    config::Remark,
     metrics::Spread,
-    server::app::App,
+    server::{app::App, live::Reloaded},
 };
 
 /// See the module documentation.
@@ -26,14 +26,10 @@ pub(in crate::server) struct State {
     /// Held while somebody looks at all sessions or channels: one at a time, whatever operators do.
     looking: Arc<Semaphore>,
     last: Mutex<Option<LastLook>>,
-    /// The keys in force, which a reload replaces.
-    pub(super) keys: RwLock<Vec<ApiKey>>,
-    /// Configuration keys whose value the broker chose.
-    pub(super) auto: OnceLock<HashSet<&'static str>>,
     /// Where values of the configuration came from.
-    pub(super) origins: OnceLock<HashMap<&'static str, String>>,
+    pub(super) origins: RwLock<HashMap<&'static str, String>>,
     /// What is doubtful about the configuration.
-    pub(super) warnings: OnceLock<Vec<Remark>>,
+    pub(super) warnings: RwLock<Vec<Remark>>,
     /// Whoever reads the configuration again.
     reloads: Mutex<Option<mpsc::Sender<ReloadCall>>>,
     /// Cancelled when an operator wants the broker to stop.
@@ -81,15 +77,6 @@ pub(super) struct Rates {
 #[derive(Debug)]
 pub struct ReloadCall(oneshot::Sender<Result<Reloaded, Vec<String>>>);
 
-/// What came of reading the configuration again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reloaded {
-    /// Keys whose values are in force now.
-    pub reloaded: Vec<String>,
-    /// Keys that differ and need a restart.
-    pub restart: Vec<String>,
-}
-
 impl ReloadCall {
     /// Tells the operator what came of it: what changed, or the mistakes.
     pub fn answer(self, outcome: Result<Reloaded, Vec<String>>) {
@@ -99,39 +86,26 @@ impl ReloadCall {
 }
 
 impl State {
-    pub(in crate::server) fn new(config: &Config, now: Instant) -> Self {
+    pub(in crate::server) fn new(now: Instant) -> Self {
         Self {
             started: now,
             looking: Arc::new(Semaphore::new(1)),
             last: Mutex::new(None),
-            keys: RwLock::new(config.auth.keys.clone()),
-            auto: OnceLock::new(),
-            origins: OnceLock::new(),
-            warnings: OnceLock::new(),
+            origins: RwLock::default(),
+            warnings: RwLock::default(),
             reloads: Mutex::new(None),
             stop: CancellationToken::new(),
         }
     }
 
-    /// Says what the broker chose: where the configuration in force is not the one that was given.
-    pub(in crate::server) fn tell_auto(&self, written: &Config, effective: &Config) {
-        let pairs = written.entries().into_iter().zip(effective.entries());
-        let auto = pairs.filter(|(written, effective)| written.value != effective.value);
-        let _ = self.auto.set(auto.map(|(written, _)| written.key).collect());
-    }
-
-    /// Says where values of the configuration came from, by their keys; the first word stays.
+    /// Says where values of the configuration came from, by their keys.
     pub(in crate::server) fn set_origins(&self, origins: HashMap<&'static str, String>) {
-        let _ = self.origins.set(origins);
+        *self.origins.write() = origins;
     }
 
-    /// Says what is doubtful about the configuration; the first word stays.
+    /// Says what is doubtful about the configuration.
     pub(in crate::server) fn set_warnings(&self, warnings: Vec<Remark>) {
-        let _ = self.warnings.set(warnings);
-    }
-
-    pub(in crate::server) fn replace_keys(&self, keys: &[ApiKey]) {
-        *self.keys.write() = keys.to_vec();
+        *self.warnings.write() = warnings;
     }
 
     /// Waits until an operator wants the broker to stop.
@@ -236,7 +210,7 @@ mod tests {
     #[test]
     fn the_pace_is_that_since_the_last_question_a_second_ago() {
         let start = clock::now();
-        let state = State::new(&Config::default(), start);
+        let state = State::new(start);
         let histogram = Histogram::new(LATENCIES);
         let seen = |published| Seen {
             counts: Counts { published, delivered: published * 2 },

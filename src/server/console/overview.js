@@ -115,7 +115,7 @@ function actions() {
   return panel("Actions",
     el("div", { class: "actions" },
       el("p", {}, button("Read the configuration again", reload), " ",
-        el("span", { class: "quiet" }, "API keys change at once, without a disconnect; what else differs is named and needs a restart.")),
+        el("span", { class: "quiet" }, "API keys, origins, limits and the log level change without a disconnect; what else differs is named and needs a restart.")),
       el("p", {}, button("Drain and stop…", drain, { class: "danger" }), " ",
         el("span", { class: "quiet" }, "Clients are told to come back elsewhere, then the process ends."))));
 }

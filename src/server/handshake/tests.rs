@@ -24,7 +24,7 @@ fn app(change: impl FnOnce(&mut Config)) -> App {
 fn welcomed(app: &App, request: &str) -> (String, usize) {
     let id = SessionId::from_bytes([7; 16]);
     let session = app.broker.handshake(id, None, clock::now()).unwrap();
-    let channel = ChannelName::parse("/a", app.limits.name).unwrap();
+    let channel = ChannelName::parse("/a", app.live.name).unwrap();
     app.broker.subscribe(&session, &channel).unwrap();
     for data in ["1", "2"] {
         let data = serde_json::from_str(data).unwrap();
@@ -36,7 +36,7 @@ fn welcomed(app: &App, request: &str) -> (String, usize) {
         };
         while walk.step(&mut Wakes::default()) != Progress::Done {}
     }
-    let batch = parse_batch(request.as_bytes(), &app.limits).unwrap();
+    let batch = parse_batch(request.as_bytes(), &app.live.messages()).unwrap();
     let mut outcome = Outcome::default();
     let sender = Sender {
         carrier: Carrier::Poll,

@@ -17,7 +17,10 @@ use hyper::{
     },
 };
 
-use crate::{config::Config, server::route};
+use crate::{
+    config::Config,
+    server::{live::Live, route},
+};
 
 /// A plain request.
 pub(in crate::server) struct Request {
@@ -26,11 +29,10 @@ pub(in crate::server) struct Request {
 }
 
 /// Reads the request that `bytes` begin with, if it is plain; also returns where it ends.
-pub(super) fn parse(config: &Config, bytes: &Bytes) -> Option<(Request, usize)> {
+pub(super) fn parse(config: &Config, limits: &Live, bytes: &Bytes) -> Option<(Request, usize)> {
     if !bytes.starts_with(b"POST /") {
         return None;
     }
-    let limits = &config.limits;
     let mut slots = [EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut slots);
     let Ok(Status::Complete(head_length)) = head.parse(bytes) else { return None };
@@ -38,9 +40,9 @@ pub(super) fn parse(config: &Config, bytes: &Bytes) -> Option<(Request, usize)> 
     let is_plain = head.method == Some("POST")
         && head.version == Some(1)
         && is_plain_path(path)
-        && path.len() <= limits.uri_bytes
+        && path.len() <= limits.uri_bytes.now()
         && route::is_bayeux(config, path)
-        && head.headers.len() <= limits.header_count
+        && head.headers.len() <= limits.header_count.now()
         && has_whole_lines(bytes.get(..head_length)?);
     if !is_plain {
         return None;
@@ -58,7 +60,8 @@ pub(super) fn parse(config: &Config, bytes: &Bytes) -> Option<(Request, usize)> 
     let stays_open =
         headers.get(CONNECTION).is_none_or(|v| v.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
     let length = length(headers.get(CONTENT_LENGTH)?.as_bytes())?;
-    if !stays_open || header_bytes > limits.header_bytes || length > limits.message_size {
+    if !stays_open || header_bytes > limits.header_bytes.now() || length > limits.message_size.now()
+    {
         return None;
     }
     // Without a host it is refused, which is not plain.

@@ -8,13 +8,15 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use crate::config::Dial;
+
 /// The cap; clones count together.
 #[derive(Debug, Clone)]
 pub struct Connections(Arc<Count>);
 
 #[derive(Debug)]
 struct Count {
-    max: usize,
+    max: Dial<usize>,
     open: AtomicUsize,
     refused: AtomicU64,
 }
@@ -22,14 +24,19 @@ struct Count {
 impl Connections {
     /// Allows `max` connections at a time.
     pub fn new(max: usize) -> Self {
-        Self(Arc::new(Count { max, open: AtomicUsize::new(0), refused: AtomicU64::new(0) }))
+        Self(Arc::new(Count {
+            max: Dial::new(max),
+            open: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+        }))
     }
 
     /// Takes a place, or counts a refusal.
     pub fn admit(&self) -> Option<Permit> {
         // Relaxed: the number guards no other memory.
         let Count { max, open, refused } = &*self.0;
-        let next = |count: usize| count.checked_add(1).filter(|count| count <= max);
+        let max = max.now();
+        let next = |count: usize| count.checked_add(1).filter(|count| *count <= max);
         match open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
             Ok(_) => Some(Permit(self.clone())),
             Err(_) => {
@@ -41,7 +48,12 @@ impl Connections {
 
     /// The cap.
     pub fn max(&self) -> usize {
-        self.0.max
+        self.0.max.now()
+    }
+
+    /// Allows so many from now on; those above stay open.
+    pub fn allow(&self, max: usize) {
+        self.0.max.turn(max);
     }
 
     /// How many connections are open.

@@ -19,6 +19,7 @@ use dashmap::DashMap;
 use tokio::sync::watch;
 
 use super::{message::Receipt, problem::Problem};
+use crate::config::Dial;
 
 /// What a repeat is recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +41,9 @@ pub(super) type Outcome = Result<Receipt, Problem>;
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Idempotency {
-    ttl: Duration,
+    ttl: Dial<Duration>,
     /// Most results of one API key.
-    results_max: usize,
+    results_max: Dial<usize>,
     /// By the id of the API key; as many as keys publish under idempotency keys.
     tables: DashMap<Arc<str>, Table>,
     /// Results that were forgotten before their time, because their key had too many.
@@ -103,7 +104,14 @@ impl Name {
 
 impl Idempotency {
     pub(super) fn new(ttl: Duration, results_max: usize) -> Self {
+        let (ttl, results_max) = (Dial::new(ttl), Dial::new(results_max));
         Self { ttl, results_max, tables: DashMap::new(), evicted: AtomicU64::new(0) }
+    }
+
+    /// Remembers so long and so many from now on. What a key has beyond that is forgotten when it publishes.
+    pub(super) fn adjust(&self, ttl: Duration, results_max: usize) {
+        self.ttl.turn(ttl);
+        self.results_max.turn(results_max);
     }
 
     /// Results that were forgotten before their time, since the start.
@@ -119,9 +127,9 @@ impl Idempotency {
         now: Instant,
     ) -> Claim {
         let mut table = self.tables.entry(Arc::clone(&name.principal)).or_default();
-        table.forget_old(now, self.ttl, FORGOTTEN_PER_CLAIM);
+        table.forget_old(now, self.ttl.now(), FORGOTTEN_PER_CLAIM);
         let known = table.entries.get(&name.message);
-        if let Some(entry) = known.filter(|entry| !entry.is_old(now, self.ttl)) {
+        if let Some(entry) = known.filter(|entry| !entry.is_old(now, self.ttl.now())) {
             return match &entry.state {
                 _ if entry.fingerprint != fingerprint => Claim::Conflict,
                 State::Running(first) => Claim::Wait(first.clone()),
@@ -138,7 +146,7 @@ impl Idempotency {
     pub(super) fn tick(&self, now: Instant) {
         let mut left = FORGOTTEN_PER_TICK;
         self.tables.retain(|_, table| {
-            left -= table.forget_old(now, self.ttl, left);
+            left -= table.forget_old(now, self.ttl.now(), left);
             !table.entries.is_empty()
         });
     }
@@ -150,10 +158,10 @@ impl Idempotency {
         let Some(entry) = table.entries.get_mut(&name.message) else { return };
         entry.state = State::Done(receipt, now);
         table.order.push_back((now, Arc::clone(&name.message)));
-        while table.order.len() > self.results_max
+        while table.order.len() > self.results_max.now()
             && let Some(since) = table.forget_oldest()
         {
-            if now.saturating_duration_since(since) < self.ttl {
+            if now.saturating_duration_since(since) < self.ttl.now() {
                 self.evicted.fetch_add(1, Ordering::Relaxed);
             }
         }

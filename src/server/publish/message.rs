@@ -113,12 +113,12 @@ impl Publisher {
     }
 
     fn check<'e, 'a>(&self, entry: &'e Entry<'a>) -> Result<Checked<'e, 'a>, Problem> {
-        let limit = self.caller.app.config.api.message_size;
+        let limit = self.caller.app.live.api_message_size.now();
         if entry.bytes() > limit {
             return Err(Problem::TooLarge { limit, key: "api.message_size" });
         }
         let text = entry.channel.as_deref().ok_or(Problem::ChannelInvalid(None))?;
-        let channel = ChannelName::parse(text, self.caller.app.limits.name)
+        let channel = ChannelName::parse(text, self.caller.app.live.name)
             .map_err(|error| Problem::ChannelInvalid(Some(error)))?;
         if channel.kind() != Kind::Broadcast || self.caller.app.broker.is_monitoring(&channel) {
             return Err(Problem::ChannelReserved);

@@ -132,7 +132,7 @@ impl Stream {
                     continue;
                 }
                 frame = next(&mut first, &mut body) => frame,
-                () = sleep(app.config.limits.keep_alive) => return Err(Ended),
+                () = sleep(app.live.keep_alive.now()) => return Err(Ended),
             };
             match frame {
                 Some(Ok(frame)) => {
@@ -183,7 +183,7 @@ impl Stream {
             return Err(self.fail(self.too_long()));
         }
         let app = self.publisher.caller.app.clone();
-        let outcome = match request::one(line, None, &app.api.limits) {
+        let outcome = match request::one(line, None, &app.live.api_messages(request::OWN_FIELDS)) {
             Ok(entry) => self.publish_in_turn(&entry, wakes).await?,
             Err(problem) => Err(problem),
         };
@@ -259,11 +259,11 @@ impl Stream {
     }
 
     fn line_bytes_max(&self) -> usize {
-        self.publisher.caller.app.config.api.message_size + LINE_MARGIN
+        self.publisher.caller.app.live.api_message_size.now() + LINE_MARGIN
     }
 
     fn too_long(&self) -> Problem {
-        let limit = self.publisher.caller.app.config.api.message_size;
+        let limit = self.publisher.caller.app.live.api_message_size.now();
         Problem::TooLarge { limit, key: "api.message_size" }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn publish_refused(app: &App, code: &str) {
 
 /// Which limit makes the broker say that it is overloaded.
 fn overload(app: &App, kind: EventType) -> LimitHit {
-    let full = app.broker.sessions() >= app.config.limits.sessions;
+    let full = app.broker.sessions() >= app.broker.sessions_max();
     if kind == EventType::Handshake && full { LimitHit::Sessions } else { LimitHit::QueuedBytes }
 }
 

@@ -7,12 +7,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use crate::broker::SessionId;
+use crate::{broker::SessionId, config::Dial};
 
 /// The bounds on all services together, and who calls.
 pub(super) struct Slots {
-    calls_max: usize,
-    per_session_max: usize,
+    pub(super) calls_max: Dial<usize>,
+    pub(super) per_session_max: Dial<usize>,
     /// Locked before [`InFlight`].
     taken: Mutex<Taken>,
 }
@@ -39,6 +39,7 @@ pub(super) struct Slot {
 
 impl Slots {
     pub(super) fn new(calls_max: usize, per_session_max: usize) -> Arc<Self> {
+        let (calls_max, per_session_max) = (Dial::new(calls_max), Dial::new(per_session_max));
         Arc::new(Self { calls_max, per_session_max, taken: Mutex::default() })
     }
 
@@ -51,7 +52,10 @@ impl Slots {
         let mut taken = self.taken.lock();
         let mut calls = service.calls.lock();
         let own = taken.by_session.get(&session).copied().unwrap_or(0);
-        if taken.calls >= self.calls_max || own >= self.per_session_max || *calls >= service.max {
+        if taken.calls >= self.calls_max.now()
+            || own >= self.per_session_max.now()
+            || *calls >= service.max
+        {
             return None;
         }
         *calls += 1;

@@ -24,7 +24,7 @@ impl Connection {
     pub(super) async fn text(&mut self, text: &[u8]) -> Result<(), End> {
         let app = Arc::clone(&self.app);
         app.metrics.bytes_received.add(Source::Client(self.upgraded.transport), text.len());
-        let batch = parse_batch(text, &app.limits).map_err(|error| {
+        let batch = parse_batch(text, &app.live.messages()).map_err(|error| {
             report::bad_request(&app, self.upgraded.address, BadRequest::Json, &error);
             End::Close(close::INTERNAL_ERROR, "not a Bayeux message")
         })?;

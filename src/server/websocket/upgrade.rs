@@ -241,7 +241,7 @@ fn agree(app: &App, request: &Request<Incoming>, wanted: &str) -> Result<Agreed,
         options: SocketOptions {
             limits: app.decode_limits(),
             deflate,
-            write_timeout: app.config.limits.write_timeout,
+            write_timeout: app.live.write_timeout.now(),
         },
     })
 }

@@ -11,7 +11,7 @@ use crate::{broker::SessionId, config::Config};
 async fn turns_of_others(messages: u32, sessions: u128) -> u32 {
     let config = Config::default();
     let app = App::new(config.clone(), Broker::new(&config, clock::now()), true).unwrap();
-    let channel = ChannelName::parse("/a", app.limits.name).unwrap();
+    let channel = ChannelName::parse("/a", app.live.name).unwrap();
     for id in 0..sessions {
         let id = SessionId::from_bytes(id.to_be_bytes());
         let session = app.broker.handshake(id, None, clock::now()).unwrap();

@@ -1,11 +1,17 @@
 //! What is plain and what is not, by requests on either side of each rule.
 
 use super::*;
+use crate::bayeux::NameLimits;
 
 const BODY: &str = r#"[{"channel":"/meta/connect"}]"#;
 
 fn read(text: impl Into<Vec<u8>>) -> Option<(Request, usize)> {
-    parse(&Config::default(), &Bytes::from(text.into()))
+    read_under(&Config::default(), &Bytes::from(text.into()))
+}
+
+fn read_under(config: &Config, bytes: &Bytes) -> Option<(Request, usize)> {
+    let name = NameLimits { bytes: 255, segments: 16 };
+    parse(config, &Live::new(config, name, true).expect("it can be used"), bytes)
 }
 
 /// A request with these header lines besides its length.
@@ -122,7 +128,7 @@ fn only_a_whole_request_is_plain_and_what_follows_is_left() {
 fn a_request_over_a_limit_is_left_to_hyper() {
     let mut config = Config::default();
     let is_plain = |config: &Config, text: &str| {
-        parse(config, &Bytes::copy_from_slice(text.as_bytes())).is_some()
+        read_under(config, &Bytes::copy_from_slice(text.as_bytes())).is_some()
     };
     let text = with("");
     config.limits.message_size = BODY.len();

@@ -42,7 +42,7 @@ fn site_of(config: Config) -> (Publisher, Tap) {
 }
 
 fn channel(app: &App) -> ChannelName {
-    ChannelName::parse("/a", app.limits.name).unwrap()
+    ChannelName::parse("/a", app.live.name).unwrap()
 }
 
 fn entry(key: Option<&'static str>) -> Entry<'static> {
