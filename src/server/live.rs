@@ -88,7 +88,7 @@ struct Rules {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reloaded {
     /// Every key whose value differs, in the order of the documentation: those that are in force now, and
-    /// those that need a restart.
+    /// those that need a restart. Last comes `auth.keys` if only secrets in files have changed.
     pub changes: Vec<Change>,
 }
 
