@@ -28,7 +28,7 @@ final class Monitoring {
                 List<Object> inbox = monitor.subscribe(channel);
                 client.open();
                 client.subscribe(channel + "/life");
-                for (long n = 0; n < 50; n++) Check.that(client.publish(channel, n).isSuccessful(), n);
+                for (long n = 0; n < 100; n++) Check.that(client.publish(channel, n).isSuccessful(), n);
                 client.bayeux.getChannel(channel + "/life").unsubscribe();
                 // Over HTTP the disconnect could overtake it.
                 Client.await("a reply to unsubscribe", () -> client.received.stream()
@@ -36,8 +36,8 @@ final class Monitoring {
                 Client.answer("a reply to disconnect", client.bayeux::disconnect);
                 Client.await("the end of the client", () -> told(events, channel + "/life").contains("disconnect"));
                 Check.equal(told(events, channel + "/life"), LIFE);
-                Client.await("50 messages", () -> inbox.size() >= 50);
-                Check.equal(inbox.size(), 50);
+                Client.await("100 messages", () -> inbox.size() >= 100);
+                Check.equal(inbox.size(), 100);
                 Check.equal(monitor.count("/meta/handshake"), 1L);
             }
         }));

@@ -24,12 +24,12 @@ export async function monitoringChecks(generation, transport) {
       const other = bench.keep(client(broker.url()));
       await other.open();
       const [here, there] = [await one.subscribe(theirs), await other.subscribe(mine)];
-      for (let n = 0; n < 50; n += 1) {
+      for (let n = 0; n < 100; n += 1) {
         await one.publish(mine, n);
         await other.publish(theirs, n);
       }
-      await until("50 messages each way", () => here.length >= 50 && there.length >= 50);
-      assert.deepEqual(here.map((m) => m.data), [...Array(50).keys()]);
+      await until("100 messages each way", () => here.length >= 100 && there.length >= 100);
+      assert.deepEqual(here.map((m) => m.data), [...Array(100).keys()]);
       assert.equal(one.count("/meta/handshake"), 1, "no second handshake");
       // At most one connect at a time: every reply answers the one before.
       const connects = one.sent.filter((m) => m.channel === "/meta/connect").map((m) => m.id);

@@ -21,12 +21,12 @@ export async function monitoringChecks(websocket) {
       await watchesALife(broker.url(), inbox, expected, (data) => data);
       const [mine, theirs] = [channel("mine"), channel("theirs")];
       const [here, there] = [await one.subscribe(theirs), await other.subscribe(mine)];
-      for (let n = 0; n < 50; n += 1) {
+      for (let n = 0; n < 100; n += 1) {
         await one.publish(mine, n);
         await other.publish(theirs, n);
       }
-      await until("50 messages each way", () => here.length >= 50 && there.length >= 50);
-      assert.deepEqual([...here], [...Array(50).keys()]);
+      await until("100 messages each way", () => here.length >= 100 && there.length >= 100);
+      assert.deepEqual([...here], [...Array(100).keys()]);
       assert.equal(one.count("/meta/handshake"), 1, "no second handshake");
       assert.deepEqual(one.received.filter((m) => m.successful === false), []);
     });
