@@ -19,7 +19,7 @@ pub struct About<'a> {
     pub kind: EventType,
     /// The channel.
     pub channel: Option<&'a str>,
-    /// It is an ordinary connect.
+    /// It is an ordinary connect, or the end of its hold.
     pub poll: bool,
     /// Why it was refused.
     pub error: Option<Refusal>,

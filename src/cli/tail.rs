@@ -73,7 +73,7 @@ pub(super) fn tail(options: &Options) -> Result<(), Failure> {
     wait(follow(&remote, &query, options.json)).map(|_| ())
 }
 
-/// Shows what a session did lately and what it does now, polls included. Of one that has ended only the
+/// Shows what a session did lately and what it does now, polls and holds that end included. Of one that has ended only the
 /// former is shown.
 ///
 /// # Errors

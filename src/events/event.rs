@@ -239,7 +239,7 @@ words! {
         Resume = "resume",
         /// The first over another transport.
         Switch = "switch",
-        /// It was answered because its time was up.
+        /// Nothing: it was answered because its time was up.
         Timeout = "timeout",
         /// Nothing.
         Poll = "poll",

@@ -18,7 +18,7 @@ pub struct Glance<'a> {
     pub sid: Option<Sid>,
     /// The channel that it is about.
     pub channel: Option<&'a str>,
-    /// Whether it is an ordinary connect, of which there are very many.
+    /// Whether it is an ordinary connect or the end of its hold, of which there are very many.
     pub poll: bool,
     /// Whether it says that something was refused.
     pub refused: bool,
@@ -37,7 +37,7 @@ pub struct Filter {
     pub sid: Option<Sid>,
     /// The share of `publish` and `connect` events, from 0 to 1.
     pub sample: f64,
-    /// Also a `connect` event for every poll.
+    /// Also a `connect` event for every poll and for every hold whose time is up.
     pub polls: bool,
 }
 

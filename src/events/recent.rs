@@ -1,6 +1,6 @@
 //! The newest events of the node, for who asks afterwards what happened to a session.
 //!
-//! Publishes and polls are not kept: a second of them would push out everything else. For the same reason
+//! Publishes, polls and holds whose time was up are not kept: a second of them would push out everything else. For the same reason
 //! what strangers do, and publishes that were refused, have a tenth of the room for themselves: whoever
 //! floods the broker with nonsense pushes out nonsense.
 //! Source: operations.md 6 ("last 50 meta events").

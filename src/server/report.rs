@@ -66,12 +66,11 @@ pub(super) fn connected(app: &App, session: &Session, kind: ConnectKind, gap: Op
     app.broker.tell(session, about, || What::Connect { kind, gap });
 }
 
-/// A connect was answered because its time was up.
+/// A connect was answered because its time was up: what a healthy client without messages does all day.
 pub(super) fn timed_out(app: &App, session: &Session) {
-    app.broker.tell(session, About::of(EventType::Connect), || What::Connect {
-        kind: ConnectKind::Timeout,
-        gap: None,
-    });
+    let about = About { poll: true, ..About::of(EventType::Connect) };
+    let what = || What::Connect { kind: ConnectKind::Timeout, gap: None };
+    app.broker.tell(session, about, what);
 }
 
 /// A live session came over another transport.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bayeuxd::{
     config::{ChannelRule, QueuePolicy},
-    events::{Filter, Rights, What},
+    events::{Filter, Rights, Sid, What},
 };
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, connect_now, disconnect, publish},
     deadline::soon,
-    monitor::{broker, broker_with, mark, monitor},
+    monitor::{KEY, Monitor, broker, broker_with, mark, monitor, socket_with, subscribe_filtered},
 };
 use serde_json::{Value, json};
 
@@ -152,18 +152,35 @@ async fn a_switch_of_transport_and_a_return_on_a_new_socket_are_told() {
 }
 
 #[tokio::test]
-async fn a_hold_whose_time_is_up_is_told_as_such() {
+async fn a_hold_whose_time_is_up_is_told_to_who_asks_for_polls() {
     let broker = broker_with(|config| config.session.timeout = Duration::from_millis(200)).await;
-    let mut monitor = monitor(&broker, "/meta/monitor/connect").await;
+    let mut usual = monitor(&broker, "/meta/monitor/connect").await;
+    let mut asking = Monitor::of(socket_with(&broker, KEY).await);
+    let polls = json!({"polls": true});
+    asking.one(subscribe_filtered("3", "/meta/monitor/connect", polls)).await;
     let mut polling = Polling::connected(broker.address).await;
     let mut socket = Socket::connected(broker.address).await;
+    let sid = broker.sid(&socket.client_id);
     polling.one(connect("3")).await;
     socket.one(connect("3")).await;
     let mut kinds = Vec::new();
-    while kinds.len() < 4 {
-        kinds.push(monitor.event().await["kind"].as_str().unwrap().to_owned());
+    while kinds.len() < 6 {
+        kinds.push(asking.event().await["kind"].as_str().unwrap().to_owned());
     }
-    assert_eq!(kinds, ["first", "first", "timeout", "timeout"]);
+    assert_eq!(kinds, ["first", "first", "poll", "timeout", "poll", "timeout"]);
+
+    // Clients that are merely idle show nowhere else: not to who did not ask, and not among what is kept.
+    let last = Polling::connected(broker.address).await;
+    let last = broker.sid(&last.client_id);
+    let mut seen = Vec::new();
+    while seen.last() != Some(&json!(["first", last])) {
+        let event = usual.event().await;
+        seen.push(json!([event["kind"], event["sid"]]));
+    }
+    assert!(seen.iter().all(|told| told[0] == "first"), "{seen:?}");
+    let kept = broker.events().recent(Sid::parse(&sid), 50);
+    let kept: Vec<_> = kept.iter().map(|event| event.kind().as_str()).collect();
+    assert_eq!(kept, ["handshake", "connect"]);
 }
 
 #[tokio::test]
