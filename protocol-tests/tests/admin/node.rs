@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bayeuxd::config::{Service, UNLIMITED};
+use bayeuxd::config::{ChannelRule, QueuePolicy, Service, UNLIMITED};
 use protocol_tests::{
     bayeux::{Polling, Socket},
     operator::{ADMIN_KEY, broker, broker_with, get, read},
@@ -47,6 +47,33 @@ async fn channels_are_listed_with_subscribers_and_messages() {
     let pattern = read(broker.admin, "/channels/a/**").await;
     assert_eq!((&pattern["subscribers"], pattern.get("receivers")), (&json!(1), None));
     assert_eq!(get(broker.admin, "/channels/d").await.0, 404);
+}
+
+#[tokio::test]
+async fn what_channels_drop_by_their_policy_is_not_lost() {
+    let broker = broker_with(|config| {
+        config.session.queue.max_messages = 3;
+        config.channels.push(ChannelRule {
+            pattern: "/latest".into(),
+            queue_policy: Some(QueuePolicy::Latest),
+            ..ChannelRule::default()
+        });
+    })
+    .await;
+    let _lossy = Polling::subscribed(broker.address, "/latest").await;
+    let slow = Polling::subscribed(broker.address, "/slow").await;
+    let mut publisher = Polling::handshake(broker.address).await;
+    for number in 0..4 {
+        publisher.publish("/latest", number).await;
+    }
+    let totals = read(broker.admin, "/stats").await["totals"].clone();
+    assert_eq!((&totals["dropped_latest"], &totals["lost"]), (&json!(3), &json!(0)));
+    for number in 0..4 {
+        publisher.publish("/slow", number).await;
+    }
+    broker.until_gone(&slow.client_id).await;
+    let totals = read(broker.admin, "/stats").await["totals"].clone();
+    assert_eq!((&totals["discarded"], &totals["lost"]), (&json!(3), &json!(3)));
 }
 
 #[tokio::test]

@@ -101,6 +101,7 @@ struct Totals {
     dropped_oldest: u64,
     dropped_latest: u64,
     discarded: u64,
+    lost: u64,
     events_lost: u64,
     idempotency_evicted: u64,
 }
@@ -121,6 +122,7 @@ impl Totals {
             dropped_oldest: counters.dropped_oldest.value(),
             dropped_latest: counters.dropped_latest.value(),
             discarded: counters.discarded.value(),
+            lost: counters.discarded.of(Cause::Slow) + counters.discarded.of(Cause::Limit),
             events_lost: app.broker.events().lost(),
             idempotency_evicted: app.api.results_forgotten(),
         }
