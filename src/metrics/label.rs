@@ -181,8 +181,24 @@ words! {
         Field = "field",
         /// A channel was missing or wrong.
         Channel = "channel",
-        /// What the HTTP API was asked made no sense.
-        Api = "api",
+        /// A request or message to the publish API was refused with this code; so for all of them.
+        ApiBadJson = "api_bad_json",
+        /// No data.
+        ApiDataMissing = "api_data_missing",
+        /// No channel, or one that is none.
+        ApiChannelInvalid = "api_channel_invalid",
+        /// A channel that is not for publishers.
+        ApiChannelReserved = "api_channel_reserved",
+        /// A field of the API's own.
+        ApiFieldInvalid = "api_field_invalid",
+        /// No such endpoint.
+        ApiNotFound = "api_not_found",
+        /// An endpoint of another method.
+        ApiMethodNotAllowed = "api_method_not_allowed",
+        /// A body that did not come in time.
+        ApiTimeout = "api_timeout",
+        /// An idempotency key with another message.
+        ApiIdempotencyConflict = "api_idempotency_conflict",
         /// Its client read nothing for `limits.write_timeout`.
         Stalled = "stalled",
     }

@@ -169,7 +169,7 @@ impl Acceptor {
                 }
                 Err(error) => {
                     if let Some(suppressed) = self.pace.permit(clock::now()) {
-                        warn!(%error, suppressed, "accepting pauses");
+                        warn!(event = "error", %error, suppressed, "accepting pauses");
                     }
                     let pause = if self.failing { PAUSE_MAX } else { PAUSE_MIN };
                     self.failing = true;
@@ -183,7 +183,13 @@ impl Acceptor {
     fn refuse(&self, stream: TcpStream, peer: SocketAddr) {
         if let Some(suppressed) = self.pace.permit(clock::now()) {
             let max = self.connections.max();
-            warn!(max, suppressed, "connection refused: limits.connections is reached");
+            warn!(
+                event = "limit",
+                limit = "limits.connections",
+                value = max,
+                suppressed,
+                "connection refused"
+            );
         }
         if !self.speaks_http {
             return;

@@ -66,6 +66,7 @@ impl OriginRule {
             allowed.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>()?;
         if patterns.contains(&Pattern::Any) {
             warn!(
+                event = "node",
                 "server.allowed_origins has \"*\": any web page that a user visits can use this broker"
             );
         }
@@ -88,7 +89,7 @@ impl OriginRule {
             (Err(reason), _) => {
                 let text = reason.explain();
                 if let Some(suppressed) = self.pace.permit(clock::now()) {
-                    warn!(suppressed, "{text}");
+                    warn!(event = "error", reason = "origin", suppressed, "{text}");
                 }
                 Verdict::Refused(text)
             }

@@ -122,14 +122,21 @@ impl Api {
 struct Caller {
     app: Arc<App>,
     address: IpAddr,
+    /// The id of its key, once it has shown one of ours.
+    key: Option<Arc<str>>,
     /// Its span, if it sent one and anybody traces.
     parent: Option<Parent>,
 }
 
 impl Caller {
-    /// Says in the log why something was refused, unless there were too many such lines.
-    fn log(&self, problem: &Problem) {
-        report::publish_refused(&self.app, self.address, problem.code(), &problem.message());
+    /// Says in the log and to listeners why something was refused, unless there were too many such lines.
+    /// `channel` is that of the message; `None`: of the whole request.
+    fn log(&self, problem: &Problem, channel: Option<&str>) {
+        let detail = problem.message();
+        let (code, detail, key) = (problem.code(), detail.as_ref(), self.key.as_deref());
+        let limit = problem.limit(self.app.live.api_per_second.now());
+        let refused = report::RefusedPublish { code, detail, limit, key, channel };
+        report::publish_refused(&self.app, self.address, &refused);
     }
 }
 
@@ -182,7 +189,7 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let app = &http.app;
     let Client { address, scheme, .. } = app.live.client(http.peer.ip(), request.headers());
     let parent = trace::parent(app, request.headers());
-    let caller = Caller { app: Arc::clone(app), address, parent };
+    let mut caller = Caller { app: Arc::clone(app), address, key: None, parent };
     let page = match app.check_origin(RequestKind::Post, request.headers(), scheme) {
         Verdict::Refused(text) => {
             return Routed::Ready(answer::refused(&caller, &Problem::OriginDenied(text)));
@@ -200,13 +207,13 @@ pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
     let endpoint = Endpoint::of(&path);
     let response = match admit(app, endpoint, &request).await {
         Ok(Admitted::Reader) => openapi::respond(),
-        Ok(Admitted::Publisher(principal)) if endpoint == Endpoint::Stream => {
-            let publisher = Publisher { caller, principal };
-            let response = Box::pin(stream::respond(http, publisher, request)).await;
-            return Routed::Streaming(readable_by(page.as_ref(), response));
-        }
         Ok(Admitted::Publisher(principal)) => {
+            caller.key = Some(Arc::clone(principal.id()));
             let publisher = Publisher { caller, principal };
+            if endpoint == Endpoint::Stream {
+                let response = Box::pin(stream::respond(http, publisher, request)).await;
+                return Routed::Streaming(readable_by(page.as_ref(), response));
+            }
             // Boxed: only one request in many is of this kind, and it is large.
             Box::pin(publish(&publisher, endpoint, request)).await
         }
@@ -257,7 +264,8 @@ pub(super) async fn respond_to(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let parent = trace::parent(app, request.headers());
-    let caller = Caller { app: Arc::clone(app), address, parent };
+    let key = Some(Arc::clone(principal.id()));
+    let caller = Caller { app: Arc::clone(app), address, key, parent };
     // Boxed: an operator's request need not be fast, and every other would keep the room for it.
     Box::pin(publish(&Publisher { caller, principal }, Endpoint::Operator, request)).await
 }
@@ -289,11 +297,11 @@ async fn publish(
             answer::refused(caller, &Problem::FieldInvalid(problem))
         }
         Endpoint::Batch => match request::batch(&body, limits) {
-            Ok(entries) => answer::results(caller, &publisher.publish_all(entries).await),
+            Ok(entries) => answer::results(&publisher.publish_all(entries).await),
             Err(problem) => answer::refused(caller, &problem),
         },
         Endpoint::Broadcast => match request::broadcast(&body, header, limits) {
-            Ok(entries) => answer::results(caller, &publisher.publish_all(entries).await),
+            Ok(entries) => answer::results(&publisher.publish_all(entries).await),
             Err(problem) => answer::refused(caller, &problem),
         },
         _ => {
@@ -309,7 +317,7 @@ async fn publish(
                     (outcome.as_ref().err().map(Problem::code), publisher.principal.id());
                 report::operator_published(app, caller.address, key, channel.as_deref(), code);
             }
-            answer::single(caller, &outcome)
+            answer::single(&outcome)
         }
     }
 }

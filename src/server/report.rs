@@ -181,22 +181,42 @@ pub(super) fn operator_published(
     info!(event = "admin", ok, %key, ip, call = "publish", channel, error);
 }
 
-/// A publish over HTTP was refused.
-pub(super) fn publish_refused(app: &App, client: IpAddr, code: &'static str, detail: &str) {
+/// What the publish API refused.
+pub(super) struct RefusedPublish<'a> {
+    /// The code of the answer.
+    pub(super) code: &'static str,
+    /// Its sentence.
+    pub(super) detail: &'a str,
+    /// The limit that was hit and its value, if that is why.
+    pub(super) limit: Option<(&'static str, u64)>,
+    /// The id of the key, if it is one of ours.
+    pub(super) key: Option<&'a str>,
+    /// The channel of the message, as it was sent; `None`: the request was refused as a whole.
+    pub(super) channel: Option<&'a str>,
+}
+
+/// A publish over HTTP was refused. Its line and its event have one type, which says why:
+/// `auth`, `limit` or `error`.
+pub(super) fn publish_refused(app: &App, client: IpAddr, refused: &RefusedPublish<'_>) {
+    let RefusedPublish { code, detail, limit, key, channel } = *refused;
     tally::publish_refused(app, code);
-    match code {
-        "unauthorized" => {
+    let kind = match (code, limit) {
+        ("unauthorized", _) => {
             tell(app, client, EventType::Auth, || What::Auth { op: Operation::Api });
+            EventType::Auth
         }
-        "rate_limited" => tell(app, client, EventType::Limit, || {
-            let value = u64::from(app.live.api_per_second.now());
-            What::Limit { limit: "api.messages_per_second", value }
-        }),
-        _ => tell_error(app, client, code, &detail),
-    }
+        (_, Some((limit, value))) => {
+            tell(app, client, EventType::Limit, || What::Limit { limit, value });
+            EventType::Limit
+        }
+        _ => {
+            tell_error(app, client, code, &detail);
+            EventType::Error
+        }
+    };
     let Allowed::Yes { suppressed } = app.sampler.allow(code, clock::now()) else { return };
-    let shown = ip(app, client);
-    info!(event = "publish", ok = false, api = true, ip = shown, error = code, detail, suppressed);
+    let (event, ip, channel) = (kind.as_str(), ip(app, client), channel.map(shown));
+    info!(event, ok = false, api = true, key, channel, ip, error = code, detail, suppressed);
 }
 
 /// A key was refused.

@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod operations;
 mod process;
+mod refusals;
 mod site;
 mod subscriber;
 

@@ -54,33 +54,36 @@ pub(super) fn write_line(out: &mut Vec<u8>, outcome: &Outcome, line: u64) {
 }
 
 /// The response to one message.
-pub(super) fn single(caller: &Caller, outcome: &Outcome) -> Response<Body> {
+pub(super) fn single(outcome: &Outcome) -> Response<Body> {
     match outcome {
         Ok(_) => {
             let mut body = Vec::new();
             write(&mut body, &Shown::new(outcome, None));
             respond(StatusCode::OK, body)
         }
-        Err(problem) => refused(caller, problem),
+        Err(problem) => refusal(problem),
     }
 }
 
 /// The response to several messages, whatever became of each.
-pub(super) fn results(caller: &Caller, outcomes: &[Outcome]) -> Response<Body> {
+pub(super) fn results(outcomes: &[Outcome]) -> Response<Body> {
     #[derive(Serialize)]
     struct Results<'a> {
         results: Vec<Shown<'a>>,
     }
-    outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).for_each(|p| caller.log(p));
     let results = outcomes.iter().map(|outcome| Shown::new(outcome, None)).collect();
     let mut body = Vec::new();
     write(&mut body, &Results { results });
     respond(StatusCode::OK, body)
 }
 
-/// The response to a request that is refused as a whole.
+/// The response to a request that is refused as a whole, which is told.
 pub(super) fn refused(caller: &Caller, problem: &Problem) -> Response<Body> {
-    caller.log(problem);
+    caller.log(problem, None);
+    refusal(problem)
+}
+
+fn refusal(problem: &Problem) -> Response<Body> {
     let mut body = Vec::new();
     write(&mut body, &Shown::Refused { ok: false, line: None, error: problem });
     let mut response = respond(problem.status(), body);

@@ -72,7 +72,8 @@ struct Begun {
 }
 
 impl Publisher {
-    /// Publishes messages one after the other; those that could not be read keep their places.
+    /// Publishes messages one after the other; those that could not be read keep their places. Tells
+    /// what is refused.
     ///
     /// Once the key has used up its rate, or the broker is full, the rest is refused too, though there may
     /// be a place for it meanwhile: sent again it follows what was refused before it, so the order of a
@@ -86,13 +87,17 @@ impl Publisher {
         let mut wakes = Wakes::default();
         let mut end = None;
         for entry in entries {
-            let outcome = match (entry, &end) {
-                (Ok(entry), None) => self.publish(&entry, &mut wakes).await,
+            let outcome = match (&entry, &end) {
+                (Ok(entry), None) => self.publish(entry, &mut wakes).await,
                 (Ok(entry), Some(problem)) => {
-                    self.check(&entry).and_then(|_| Err(Problem::clone(problem)))
+                    self.check(entry).and_then(|_| Err(Problem::clone(problem)))
                 }
-                (Err(problem), _) => Err(problem),
+                (Err(problem), _) => Err(problem.clone()),
             };
+            if let Err(problem) = &outcome {
+                let channel = entry.as_ref().ok().and_then(|entry| entry.channel.as_deref());
+                self.caller.log(problem, channel);
+            }
             if let Err(problem @ (Problem::RateLimited(_) | Problem::Overloaded)) = &outcome {
                 end = Some(problem.clone());
             }

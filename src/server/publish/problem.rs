@@ -116,6 +116,16 @@ impl Problem {
         }
     }
 
+    /// The configuration key of the limit that was hit and its value, if that is why. `per_second` is what
+    /// a key may publish.
+    pub(super) fn limit(&self, per_second: u32) -> Option<(&'static str, u64)> {
+        match self {
+            Self::TooLarge { limit, key } => Some((key, *limit as u64)),
+            Self::RateLimited(_) => Some(("api.messages_per_second", per_second.into())),
+            _ => None,
+        }
+    }
+
     /// How long to wait before trying again; zero where that alone does not help.
     pub(super) const fn retry_after(&self) -> Duration {
         match self {
@@ -219,6 +229,25 @@ impl Serialize for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::BadRequest;
+
+    /// What is no matter of rights, limits or time is counted by its code.
+    #[test]
+    fn the_metrics_know_every_fault() {
+        let elsewhere = [
+            "unauthorized",
+            "channel_denied",
+            "origin_denied",
+            "too_large",
+            "rate_limited",
+            "overloaded",
+            "draining",
+        ];
+        let codes = Problem::CODES.iter().map(|(code, _)| *code);
+        let faults: Vec<&str> = codes.filter(|code| !elsewhere.contains(code)).collect();
+        let counted = BadRequest::ALL.iter().filter_map(|it| it.as_str().strip_prefix("api_"));
+        assert_eq!(counted.collect::<Vec<_>>(), faults);
+    }
 
     #[test]
     fn an_error_has_code_text_sentence_and_pause() {

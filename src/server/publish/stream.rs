@@ -183,18 +183,20 @@ impl Stream {
             return Err(self.fail(self.too_long()));
         }
         let app = self.publisher.caller.app.clone();
-        let outcome = match request::one(line, None, &app.live.api_messages(request::OWN_FIELDS)) {
-            Ok(entry) => self.publish_in_turn(&entry, wakes).await?,
-            Err(problem) => Err(problem),
+        let entry = request::one(line, None, &app.live.api_messages(request::OWN_FIELDS));
+        let outcome = match &entry {
+            Ok(entry) => self.publish_in_turn(entry, wakes).await?,
+            Err(problem) => Err(problem.clone()),
         };
-        if outcome == Err(Problem::Overloaded) {
-            // The next line might find room and overtake this one.
-            return Err(self.fail(Problem::Overloaded));
-        }
         if let Err(problem) = &outcome {
-            self.publisher.caller.log(problem);
+            let channel = entry.as_ref().ok().and_then(|entry| entry.channel.as_deref());
+            self.publisher.caller.log(problem, channel);
         }
         self.tell(&outcome);
+        if outcome == Err(Problem::Overloaded) {
+            // The next line might find room and overtake this one.
+            return Err(Ended);
+        }
         // Lines that come in one piece may take longer than results may wait.
         let due = self.flush_at.is_some_and(|flush_at| flush_at <= Instant::now());
         if due || self.unsent_results >= RESULTS_PER_FLUSH {
@@ -242,7 +244,7 @@ impl Stream {
 
     /// Says why the stream ends here.
     fn fail(&mut self, problem: Problem) -> Ended {
-        self.publisher.caller.log(&problem);
+        self.publisher.caller.log(&problem, None);
         self.tell(&Err(problem));
         Ended
     }

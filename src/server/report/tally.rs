@@ -67,8 +67,17 @@ pub(super) fn publish_refused(app: &App, code: &str) {
         "overloaded" => metrics.limit_hits.add(LimitHit::QueuedBytes, 1),
         // Counted where origins are judged.
         "origin_denied" | "draining" => return,
-        _ => metrics.bad_requests.add(BadRequest::Api, 1),
+        _ => match api_fault(code) {
+            Some(reason) => metrics.bad_requests.add(reason, 1),
+            None => return,
+        },
     };
+}
+
+/// The reason that stands for a code of the publish API.
+fn api_fault(code: &str) -> Option<BadRequest> {
+    let named = |reason: &BadRequest| reason.as_str().strip_prefix("api_") == Some(code);
+    BadRequest::ALL.iter().copied().find(named)
 }
 
 /// Which limit makes the broker say that it is overloaded.

@@ -34,7 +34,7 @@ fn site_of(config: Config) -> (Publisher, Tap) {
     let principal = Principal::new("all", Role::Admin, Vec::new());
     (
         Publisher {
-            caller: Caller { app, address: Ipv4Addr::LOCALHOST.into(), parent: None },
+            caller: Caller { app, address: Ipv4Addr::LOCALHOST.into(), key: None, parent: None },
             principal,
         },
         tap,

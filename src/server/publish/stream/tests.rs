@@ -16,7 +16,7 @@ async fn results_that_are_due_are_told_amid_a_chunk() {
     let broker = Broker::new(&config, clock::now());
     let app = Arc::new(App::new(config, broker, true).unwrap());
     let principal = Principal::new("all", Role::Admin, Vec::new());
-    let caller = Caller { app, address: Ipv4Addr::LOCALHOST.into(), parent: None };
+    let caller = Caller { app, address: Ipv4Addr::LOCALHOST.into(), key: None, parent: None };
     let (results, mut chunks) = mpsc::channel(CHUNKS_MAX);
     let mut stream = Stream {
         publisher: Publisher { caller, principal },
