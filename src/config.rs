@@ -13,6 +13,7 @@ mod check;
 mod defaults;
 mod dial;
 mod form;
+mod hint;
 mod load;
 mod log;
 mod mask;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bayeuxd::config::{Config, Loaded, Machine, Remark, ShownValue, Warning};
+use bayeuxd::config::{Config, Loaded, Machine, Origin, Remark, ShownValue, Warning};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -29,11 +29,14 @@ pub(super) struct Options {
 /// A configuration that cannot be used. With `--json` it is told on standard output, and here only the
 /// exit code is left to say.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let file = load::found(options.file.as_deref());
     let loaded = match load::examine(options.file.as_deref(), &[]) {
         Ok(loaded) => loaded,
         Err(problems) if options.json => {
             let problems: Vec<Remark> = problems.iter().map(Remark::from).collect();
-            let told = json!({ "ok": false, "items": [], "warnings": [], "problems": problems });
+            let told = json!({
+                "ok": false, "file": file, "items": [], "warnings": [], "problems": problems,
+            });
             print(format_args!("{}\n", harmless(&told.to_string())));
             return Err(Failure::Configuration(Vec::new()));
         }
@@ -42,14 +45,20 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let machine = Machine::read();
     let effective = loaded.config.clone().effective(&machine);
     let mut warnings = loaded.warnings.clone();
-    warnings.extend(descriptors(&loaded, &effective, &machine));
+    warnings.extend(descriptors(&loaded, &effective, &machine, "of this shell"));
     if options.json {
         let items = items(&loaded, &effective);
         let warnings: Vec<Remark> = warnings.iter().map(Remark::from).collect();
-        let told = json!({ "ok": true, "items": items, "warnings": warnings, "problems": [] });
+        let told = json!({
+            "ok": true, "file": file, "items": items, "warnings": warnings, "problems": [],
+        });
         print(format_args!("{}\n", harmless(&told.to_string())));
     } else {
         warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+        match file {
+            Some(file) => print(format_args!("# read: {}\n", file.display())),
+            None => print("# read: no file, there is no bayeuxd.toml here\n"),
+        }
         print(listing(&loaded, &effective, options.print_effective));
     }
     Ok(())
@@ -96,23 +105,31 @@ fn listing(loaded: &Loaded, effective: &Config, all: bool) -> String {
     if lines.is_empty() { "# every value is the default\n".into() } else { lines.concat() }
 }
 
-/// Compares the descriptor limit with what the sessions need: a client that polls has up to two
-/// connections.
+/// Compares the descriptor limit of `whose` process with what the configuration asks for: a client that polls
+/// has up to two connections. The defaults ask for nothing.
 pub(super) fn descriptors(
     loaded: &Loaded,
     effective: &Config,
     machine: &Machine,
+    whose: &str,
 ) -> Option<Warning> {
-    let wanted = effective.limits.sessions.saturating_mul(2);
+    let chosen = |key: &&str| loaded.origin(key) != Origin::Default;
+    let key = ["limits.connections", "limits.sessions"].into_iter().find(chosen)?;
     let connections = effective.limits.connections.unwrap_or_default();
+    let (wanted, asked) = if key == "limits.connections" {
+        (connections, key.to_owned())
+    } else {
+        let wanted = effective.limits.sessions.saturating_mul(2);
+        (wanted, format!("2 x {key}"))
+    };
     (machine.descriptors < wanted).then(|| {
+        let descriptors = machine.descriptors;
+        let most = connections.min(descriptors);
         let text = format!(
-            "the descriptor limit of {} is below 2 x limits.sessions = {wanted}; at most \
-             {connections} connections are accepted; raise it (ulimit -n, or LimitNOFILE= of \
-             systemd), or lower limits.sessions",
-            machine.descriptors
+            "the descriptor limit {whose}, {descriptors}, is below {asked} = {wanted}: at most {most} \
+             connections are accepted; raise it (ulimit -n, or LimitNOFILE= of systemd), or lower {key}"
         );
-        loaded.doubt("limits.sessions", text)
+        loaded.doubt(key, text)
     })
 }
 
@@ -145,14 +162,25 @@ mod tests {
     }
 
     #[test]
-    fn few_descriptors_are_warned_of() {
-        let warning = |sessions: usize| {
-            let loaded = loaded(&format!("limits.sessions = {sessions}"));
-            descriptors(&loaded, &loaded.config.clone().effective(&MACHINE), &MACHINE)
+    fn few_descriptors_are_warned_of_if_more_are_asked_for() {
+        let warning = |file: &str| {
+            let loaded = loaded(file);
+            let effective = loaded.config.clone().effective(&MACHINE);
+            descriptors(&loaded, &effective, &MACHINE, "of this shell").map(|told| told.to_string())
         };
-        assert_eq!(warning(512), None);
-        let text = warning(513).unwrap().to_string();
-        assert!(text.starts_with("x.toml:1: the descriptor limit of 1024 is below"), "{text}");
-        assert!(text.contains("at most 768 connections"), "{text}");
+        assert_eq!(warning(""), None, "the defaults are nobody's wish");
+        assert_eq!(warning("limits.sessions = 512"), None);
+        let text = warning("limits.sessions = 513").unwrap();
+        assert!(
+            text.starts_with("x.toml:1: the descriptor limit of this shell, 1024, is"),
+            "{text}"
+        );
+        assert!(text.contains("2 x limits.sessions = 1026: at most 768 connections"), "{text}");
+        assert_eq!(warning("limits.connections = 1024"), None);
+        let text = warning("limits.connections = 1025\nlimits.sessions = 10").unwrap();
+        assert!(
+            text.contains("below limits.connections = 1025: at most 1024 connections"),
+            "{text}"
+        );
     }
 }

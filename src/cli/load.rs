@@ -2,13 +2,14 @@
 
 use std::{
     env, fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use bayeuxd::{
     auth::Keyring,
     bayeux::{ChannelName, Kind},
-    config::{Config, Fault, Loaded, Loader, Origin, Problem},
+    config::{Config, Fault, Loaded, Loader, Origin, Problem, Warning},
     otel::{self, BadOtel},
     server::check_services,
 };
@@ -58,13 +59,48 @@ pub(super) fn examine(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Vec
     for flag in flags {
         loader.flag(flag.name, &flag.key, &flag.value);
     }
-    let loaded = loader.finish()?;
+    let mut loaded = loader.finish()?;
     // Only the broker's own parsers know these, and the configuration imports nothing of them.
     let mut problems = useless_rules(&loaded);
     problems.extend(bad_key(&loaded));
     problems.extend(bad_service(&loaded));
     problems.extend(bad_otel(&loaded));
-    if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let open = open_secrets(&loaded);
+    loaded.warnings.extend(open);
+    Ok(loaded)
+}
+
+/// Finds files with secrets that every user of this machine may read.
+fn open_secrets(loaded: &Loaded) -> Vec<Warning> {
+    let config = &loaded.config;
+    let keys = config.auth.keys.iter().enumerate().map(|(index, key)| {
+        (format!("auth.keys[{index}].secret_file"), key.secret_file.as_deref())
+    });
+    let others = [
+        ("session.browser_cookie.secret_file", &config.session.browser_cookie.secret_file),
+        ("otel.headers_file", &config.otel.headers_file),
+    ];
+    let others = others.into_iter().map(|(key, path)| (key.to_owned(), path.as_deref()));
+    let mut found = Vec::new();
+    for (key, path) in keys.chain(others) {
+        let Some(path) = path.filter(|path| is_open(path)) else { continue };
+        let path = path.display();
+        let text = format!("{key}: every user of this machine may read {path}; chmod o= {path}");
+        found.push(loaded.doubt(key, text));
+    }
+    found
+}
+
+fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & READ_BY_OTHERS != 0)
+}
+
+/// The file that is read: the one that was asked for, or [`FILE`] if there is one.
+pub(super) fn found(file: Option<&Path>) -> Option<&Path> {
+    file.or_else(|| Some(Path::new(FILE)).filter(|path| path.exists()))
 }
 
 fn read(file: Option<&Path>) -> Result<Option<(PathBuf, String)>, Problem> {
@@ -140,5 +176,7 @@ fn first_bad<T, E>(list: &[T], check: impl Fn(&[T]) -> Result<(), E>) -> Option<
     (0..list.len()).find_map(|last| Some((last, check(list.get(..=last)?).err()?)))
 }
 
+/// The bit of a file's mode.
+const READ_BY_OTHERS: u32 = 0o004;
 /// Where the configuration is looked for.
 const FILE: &str = "bayeuxd.toml";

@@ -9,7 +9,7 @@ use bayeuxd::{
     server::{Reloaded, Reloader},
     telemetry::Levels,
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{Failure, load::refused, local_keys::LocalKeys};
 
@@ -77,7 +77,7 @@ pub(super) fn report(failure: &Failure) -> Vec<String> {
         | Failure::CutShort(line) => std::slice::from_ref(line),
     };
     for line in lines {
-        error!(event = "node", "not reloaded: {line}");
+        warn!(event = "node", "not reloaded: {line}");
     }
     lines.to_vec()
 }

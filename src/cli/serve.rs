@@ -114,7 +114,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     let levels = telemetry::init(&loaded.config.log).map_err(failed)?;
     metrics::count_panics();
-    loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
+    doubts(&loaded, options).iter().for_each(|warning| warn!(event = "node", "{warning}"));
     let runtime = runtime(&loaded.config)?;
     let ended = runtime.block_on(serve(loaded, levels, options));
     // What still runs was told to end; it must not hold up the process.
@@ -137,8 +137,10 @@ async fn serve(loaded: Loaded, levels: Levels, options: &Options) -> Result<Drai
     }
     let reloader = server.reloader();
     reloader.tell_origins(origins(&loaded));
-    reloader.tell_warnings(warnings(&loaded, options));
-    info!(event = "node", version = env!("CARGO_PKG_VERSION"), "starting");
+    reloader.tell_warnings(remarks(&loaded, options));
+    let file = load::found(options.config.as_deref()).map(|file| file.display());
+    let version = env!("CARGO_PKG_VERSION");
+    info!(event = "node", version, config = file.map(tracing::field::display), "starting");
     for address in server.addresses() {
         info!(event = "node", %address, "listening for Bayeux clients");
     }
@@ -176,7 +178,7 @@ async fn serve(loaded: Loaded, levels: Levels, options: &Options) -> Result<Drai
                 .and_then(|again| in_force.reload(&again));
             if reloaded.is_ok() {
                 in_force.reloader.tell_origins(origins(&in_force.loaded));
-                in_force.reloader.tell_warnings(warnings(&in_force.loaded, options));
+                in_force.reloader.tell_warnings(remarks(&in_force.loaded, options));
             }
             let outcome = reloaded.map_err(|failure| reload::report(&failure));
             if let Some(call) = call {
@@ -208,16 +210,21 @@ async fn serve(loaded: Loaded, levels: Levels, options: &Options) -> Result<Drai
 }
 
 /// What is doubtful about the configuration, for operators to read.
-fn warnings(loaded: &Loaded, options: &Options) -> Vec<Remark> {
+fn doubts(loaded: &Loaded, options: &Options) -> Vec<Warning> {
     let machine = Machine::read();
     let effective = loaded.config.clone().effective(&machine);
     let mut warnings = loaded.warnings.clone();
-    warnings.extend(check::descriptors(loaded, &effective, &machine));
+    warnings.extend(check::descriptors(loaded, &effective, &machine, "of this process"));
     if options.dev {
         let (at, text) = (Origin::Flag("--dev"), "every session may monitor all others".into());
         warnings.push(Warning { at, key: None, text });
     }
-    warnings.iter().map(Remark::from).collect()
+    warnings
+}
+
+/// The same for the admin API.
+fn remarks(loaded: &Loaded, options: &Options) -> Vec<Remark> {
+    doubts(loaded, options).iter().map(Remark::from).collect()
 }
 
 /// Where each value of the configuration came from.

@@ -3,7 +3,7 @@
 use toml::Value;
 
 use super::{
-    Auto, Config, Loaded, Otel, Problem, Role, SameSite, Warning,
+    Auto, ChannelRule, Config, Loaded, Origin, Otel, Problem, Role, SameSite, Transport, Warning,
     settings::{key_settings, settings},
 };
 
@@ -22,6 +22,7 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
     if api.message_size > api.max_body {
         conflict("api.message_size", "no body would be large enough; raise api.max_body");
     }
+    transports(&loaded.config, &mut conflict);
     paths(&loaded.config, &mut conflict);
     monitor_prefix(&loaded.config, &mut conflict);
     otel(&loaded.config, Otel::BUILT_IN, &mut conflict);
@@ -35,6 +36,21 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Problem> {
         }
     }
     found
+}
+
+/// Whoever reads a stream sends by POST, the handshake first.
+fn transports(config: &Config, conflict: &mut impl FnMut(&str, &str)) {
+    let enabled = &config.transports.enabled;
+    let streams = [Transport::EventSource, Transport::Streaming, Transport::Iframe];
+    if streams.iter().any(|stream| enabled.contains(stream))
+        && !enabled.contains(&Transport::LongPolling)
+    {
+        conflict(
+            "transports.enabled",
+            "eventsource, streaming and iframe carry messages to the client only, its requests go by \
+             POST; add \"long-polling\"",
+        );
+    }
 }
 
 /// Bayeux paths go before those of the publish API, which nobody would find any more.
@@ -175,7 +191,9 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             found.push(loaded.doubt(in_flight, text));
         }
     }
+    found.extend(few_connections(loaded));
     for (index, rule) in config.channels.iter().enumerate() {
+        found.extend(idle_rule(loaded, index, rule));
         if config.channels.iter().take(index).any(|earlier| earlier.pattern == rule.pattern) {
             let text = format!(
                 "channels[{index}] is never used: an earlier entry matches \"{}\"",
@@ -185,6 +203,41 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
         }
     }
     found
+}
+
+/// Warns where somebody asks for more sessions than can be connected.
+fn few_connections(loaded: &Loaded) -> Option<Warning> {
+    let limits = &loaded.config.limits;
+    let connections = limits.connections?;
+    let chosen = loaded.origin("limits.sessions") != Origin::Default;
+    (chosen && connections < limits.sessions).then(|| {
+        let text = format!(
+            "limits.connections is below limits.sessions = {}: so many cannot be connected at a time",
+            limits.sessions
+        );
+        loaded.doubt("limits.connections", text)
+    })
+}
+
+/// Warns of a rule that rules nothing, or less than it says.
+fn idle_rule(loaded: &Loaded, index: usize, rule: &ChannelRule) -> Option<Warning> {
+    let ChannelRule { pattern, queue_policy, broadcast_to_publisher, lazy, persistent } = rule;
+    if queue_policy.is_none()
+        && broadcast_to_publisher.is_none()
+        && lazy.is_none()
+        && persistent.is_none()
+    {
+        let text =
+            format!("channels[{index}] says nothing about \"{pattern}\" and changes nothing");
+        return Some(loaded.doubt(format!("channels[{index}].match"), text));
+    }
+    let key = format!("channels[{index}].lazy");
+    (*lazy > Some(loaded.config.session.max_lazy_timeout)).then(|| {
+        let text = format!(
+            "{key} is above session.max_lazy_timeout, after which messages go out all the same"
+        );
+        loaded.doubt(key, text)
+    })
 }
 
 /// Paths of the publish API on the same listener, the first with all below it.

@@ -24,6 +24,11 @@ pub(super) trait Form<V> {
 
     /// Names the allowed values; completes "expected …".
     fn allowed(&self) -> String;
+
+    /// The first entry of a list that cannot be read, and what is allowed in its place.
+    fn wrong_entry(&self, _value: &Value) -> Option<(usize, String)> {
+        None
+    }
 }
 
 /// `true` or `false`.

@@ -12,7 +12,7 @@ use toml::{
 };
 
 use super::{
-    Config, Fault, Origin, Problem, Warning, check,
+    Config, Fault, Origin, Problem, Warning, check, hint,
     nearest::nearest,
     reference::variable,
     settings::{
@@ -89,7 +89,8 @@ impl Loader {
 
     /// Adds environment variables: `BAYEUXD_SESSION__MAX_INTERVAL` is `session.max_interval`, and
     /// `BAYEUXD_CHANNELS` and `BAYEUXD_SERVICES` are the lists of that name. All others are none of ours; Kubernetes, for one, sets
-    /// `BAYEUXD_SERVICE_HOST` for a service of that name. A key with too few `_` is warned of.
+    /// `BAYEUXD_SERVICE_HOST` for a service of that name. A key with too few `_` or without
+    /// its section is warned of.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let mut ours: Vec<(String, String)> = variables.into_iter().collect();
         ours.sort();
@@ -135,10 +136,15 @@ impl Loader {
         Ok(loaded)
     }
 
-    /// The variable that was meant by one in which `_` stands for the `__` between section and key.
+    /// The variable that was meant by one in which `_` stands for the `__` between section and key, or
+    /// which has no section.
     fn with_single_underscores(&self, path: &str) -> Option<String> {
-        let same = |key: &str| key.replace('.', "_").eq_ignore_ascii_case(path);
-        self.settings.iter().find(|setting| same(setting.key)).map(|setting| variable(setting.key))
+        let whole = |key: &str| key.replace('.', "_").eq_ignore_ascii_case(path);
+        let last = |key: &str| {
+            key.rsplit_once('.').is_some_and(|(_, name)| name.eq_ignore_ascii_case(path))
+        };
+        let keys = || self.settings.iter().map(|setting| setting.key);
+        keys().find(|key| whole(key)).or_else(|| keys().find(|key| last(key))).map(variable)
     }
 
     /// Reads a value that stands alone: as TOML if that is allowed for the key, else as a string.
@@ -206,7 +212,7 @@ impl Loader {
             if plain(value).is_some_and(|value| setting.read(&mut self.config, &value)) {
                 self.origins.insert(key.into(), at);
             } else {
-                self.problems.push(bad_value(at, key, value, source, setting.allowed()));
+                self.problems.push(bad_setting(at, key, setting, value, source));
             }
             return;
         }
@@ -221,9 +227,14 @@ impl Loader {
             return;
         }
         let names = self.settings.iter().map(|setting| setting.key);
-        let names: Vec<&str> = names.chain(SECTIONS.iter().map(|section| section.name)).collect();
+        let sections = SECTIONS.iter().map(|section| section.name);
+        let names: Vec<&str> = match value.get_ref() {
+            // `[sessions]` is no `limits.sessions`.
+            DeValue::Table(_) => sections.collect(),
+            _ => names.chain(sections).collect(),
+        };
         let nearest = nearest(key, &names).map(String::from);
-        let fault = Fault::UnknownKey { key: key.into(), nearest };
+        let fault = Fault::UnknownKey { key: key.into(), nearest, hint: hint::of_key(key) };
         self.problems.push(Problem { at, fault });
     }
 
@@ -272,14 +283,15 @@ impl Loader {
             let Some(setting) = list.of.iter().find(|setting| setting.key == name.get_ref()) else {
                 let names: Vec<&str> = list.of.iter().map(|setting| setting.key).collect();
                 let nearest = nearest(name.get_ref(), &names).map(|name| join(prefix, name));
-                let fault = Fault::UnknownKey { key, nearest };
+                let hint = hint::of_key(&key);
+                let fault = Fault::UnknownKey { key, nearest, hint };
                 self.problems.push(Problem { at: here, fault });
                 continue;
             };
             if plain(value).is_some_and(|value| setting.read(&mut item, &value)) {
                 self.origins.insert(key, here);
             } else {
-                self.problems.push(bad_value(here, &key, value, source, setting.allowed()));
+                self.problems.push(bad_setting(here, &key, setting, value, source));
             }
         }
         for (required, meaning) in list.required {
@@ -348,6 +360,33 @@ impl Source<'_> {
             Kind::Single(origin) => origin.clone(),
         }
     }
+}
+
+/// Names what is wrong with a value of a setting: of a list the entry.
+fn bad_setting<T>(
+    at: Origin,
+    key: &str,
+    setting: &Setting<T>,
+    value: &Spanned<DeValue<'_>>,
+    source: &Source<'_>,
+) -> Problem {
+    let wrong = plain(value).and_then(|value| setting.wrong_entry(&value));
+    let (index, allowed) = match wrong {
+        Some((index, allowed)) => (Some(index), allowed),
+        None => (None, setting.allowed()),
+    };
+    let entry = match value.get_ref() {
+        DeValue::Array(entries) => index.and_then(|index| entries.get(index)),
+        _ => None,
+    };
+    let (shown, at) = entry.map_or((value, at), |entry| (entry, source.at(&entry.span())));
+    let hint = shown.get_ref().as_str().and_then(|text| hint::of_value(key, text));
+    let allowed = match hint {
+        Some(hint) => format!("{allowed}; {hint}"),
+        None => allowed,
+    };
+    let key = index.map_or_else(|| key.to_owned(), |index| format!("{key}[{index}]"));
+    bad_value(at, &key, shown, source, allowed)
 }
 
 fn bad_value(

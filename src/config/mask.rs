@@ -10,6 +10,8 @@ use toml::Value;
 /// A value of a key, both as they were written, as messages may show it.
 pub(super) fn harmless<'a>(key: &str, value: &'a str) -> Cow<'a, str> {
     let name = key.rsplit_once('.').map_or(key, |(_, name)| name);
+    // An entry of a list: `headers[0]`.
+    let name = name.split_once('[').map_or(name, |(name, _)| name);
     if is_secret(name) {
         MASK.into()
     } else if URL.contains(&name) {

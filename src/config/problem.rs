@@ -25,12 +25,14 @@ pub enum Fault {
     #[error("{0}")]
     Syntax(String),
     /// No such key.
-    #[error("unknown key {key}{}", did_you_mean(.nearest.as_deref()))]
+    #[error("unknown key {key}{}", advice(.nearest.as_deref(), *.hint))]
     UnknownKey {
         /// Its dotted name.
         key: String,
         /// A key with a similar name.
         nearest: Option<String>,
+        /// Where to find what it stands for elsewhere.
+        hint: Option<&'static str>,
     },
     /// A value of the wrong type or out of bounds.
     #[error("{key} = {}: expected {allowed}", harmless(.key, .value))]
@@ -106,6 +108,10 @@ impl fmt::Display for Warning {
     }
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map(|key| format!("; did you mean {key}?")).unwrap_or_default()
+fn advice(nearest: Option<&str>, hint: Option<&str>) -> String {
+    match (hint, nearest) {
+        (Some(hint), _) => format!("; {hint}"),
+        (None, Some(key)) => format!("; did you mean {key}?"),
+        (None, None) => String::new(),
+    }
 }

@@ -33,7 +33,7 @@ pub struct Shown {
     pub value: Option<Value>,
     /// Whether the value is the default.
     pub is_default: bool,
-    /// What operators should know, in Markdown; empty for a list of tables.
+    /// What operators should know, in Markdown.
     pub doc: &'static str,
     /// What a reload makes of it.
     pub reload: Reload,
@@ -53,8 +53,9 @@ impl Config {
         });
         let list = |key, value: Value| {
             let is_default = value.as_array().is_some_and(Vec::is_empty);
-            let reload = reload_of_list(key);
-            Shown { key, value: Some(masked(value)), is_default, doc: "", reload }
+            let section = SECTIONS.iter().find(|section| section.name == key);
+            let (doc, reload) = (section.map_or("", |section| section.doc), reload_of_list(key));
+            Shown { key, value: Some(masked(value)), is_default, doc, reload }
         };
         let lists = [KEYS, RULES, SERVICES].map(|key| list(key, self.list(key)));
         plain.chain(lists).collect()

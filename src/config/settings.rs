@@ -26,7 +26,7 @@ pub(super) use self::{
     api::key_settings,
     channels::rule_settings,
     services::{SERVICES, service_settings},
-    syntax::is_key_id,
+    syntax::{is_key_id, is_origin},
 };
 
 /// A section of the file, in the order of the documentation.
@@ -54,6 +54,7 @@ trait Field<T> {
     fn show(&self, target: &mut T) -> Option<Value>;
     fn copy(&self, from: &mut T, to: &mut T);
     fn allowed(&self) -> String;
+    fn wrong_entry(&self, value: &Value) -> Option<(usize, String)>;
 }
 
 /// A field of type `V` and the form it is written in. One accessor serves reading and printing.
@@ -116,6 +117,11 @@ impl<T> Setting<T> {
         self.field.allowed()
     }
 
+    /// The first entry of a list that cannot be read, and what is allowed in its place.
+    pub(super) fn wrong_entry(&self, value: &Value) -> Option<(usize, String)> {
+        self.field.wrong_entry(value)
+    }
+
     /// Returns the section and the name in it.
     pub(super) fn split(&self) -> (&'static str, &'static str) {
         self.key.rsplit_once('.').unwrap_or(("", self.key))
@@ -143,6 +149,10 @@ impl<T, V: Clone, F: Form<V>> Field<T> for Slot<T, V, F> {
 
     fn allowed(&self) -> String {
         self.form.allowed()
+    }
+
+    fn wrong_entry(&self, value: &Value) -> Option<(usize, String)> {
+        self.form.wrong_entry(value)
     }
 }
 

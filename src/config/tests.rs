@@ -259,7 +259,7 @@ fn a_wrong_value_of_a_secret_is_not_shown() {
     let service = "[[services]]\nchannel = \"/service/a\"\nurl = \"http://h/\"\n\
                    headers = [\"hunter2\"]";
     let text = error(service);
-    assert!(text.contains("services[0].headers = ***: expected "), "{text}");
+    assert!(text.contains("services[0].headers[0] = ***: expected "), "{text}");
     let query = error("[[services]]\nchannel = \"/service/a\"\nurl = \"https://h/?k=hunter2\"");
     assert!(query.contains("services[0].url = \"https://h/?***: expected "), "{query}");
 }
@@ -267,17 +267,85 @@ fn a_wrong_value_of_a_secret_is_not_shown() {
 #[test]
 fn doubtful_values_are_warned_of() {
     let file = "[server]\nallowed_origins = \"*\"\n[session.queue]\nmax_bytes = \"1KiB\"\n\
-                [[channels]]\nmatch = \"/a\"\n[[channels]]\nmatch = \"/a\"";
+                [[channels]]\nmatch = \"/a\"\npersistent = true\n[[channels]]\nmatch = \"/a\"\n\
+                persistent = false";
     assert_eq!(
         told(&load(file).unwrap().warnings),
         [
             "bayeuxd.toml:2: server.allowed_origins has \"*\": any page may connect",
             "bayeuxd.toml:4: session.queue.max_bytes is below limits.message_size: one large message \
              ends the sessions that should get it",
-            "bayeuxd.toml:8: channels[1] is never used: an earlier entry matches \"/a\"",
+            "bayeuxd.toml:9: channels[1] is never used: an earlier entry matches \"/a\"",
         ]
     );
     assert_eq!(load("").unwrap().warnings, []);
+}
+
+#[test]
+fn what_contradicts_itself_is_warned_of() {
+    let file = "[limits]\nconnections = 100\nsessions = 1000\n[session]\nmax_lazy_timeout = \"2s\"\n\
+                [[channels]]\nmatch = \"/a\"\n[[channels]]\nmatch = \"/b\"\nlazy = \"3s\"\n\
+                [[channels]]\nmatch = \"/c\"\nlazy = \"2s\"\n";
+    assert_eq!(
+        told(&load(file).unwrap().warnings),
+        [
+            "bayeuxd.toml:2: limits.connections is below limits.sessions = 1000: so many cannot be \
+             connected at a time",
+            "bayeuxd.toml:7: channels[0] says nothing about \"/a\" and changes nothing",
+            "bayeuxd.toml:10: channels[1].lazy is above session.max_lazy_timeout, after which messages \
+             go out all the same",
+        ]
+    );
+    // The default of limits.sessions is nobody's wish.
+    assert_eq!(load("limits.connections = 100").unwrap().warnings, []);
+}
+
+#[test]
+fn streams_need_long_polling() {
+    let text = error("transports.enabled = [\"websocket\", \"eventsource\"]");
+    assert!(text.starts_with("bayeuxd.toml:1: transports.enabled = "), "{text}");
+    assert!(text.ends_with("add \"long-polling\""), "{text}");
+    load("transports.enabled = [\"long-polling\", \"iframe\"]").unwrap();
+    load("transports.enabled = [\"websocket\"]").unwrap();
+}
+
+#[test]
+fn the_wrong_entry_of_a_list_is_named_with_its_line_and_why() {
+    let file =
+        "[server]\nallowed_origins = [\n  \"https://a.example\",\n  \"https://B.example/\",\n]\n";
+    assert_eq!(
+        error(file),
+        "bayeuxd.toml:4: server.allowed_origins[1] = \"https://B.example/\": expected an origin like \
+         \"https://app.example.com\", \"https://*.example.com\", \"null\" or \"*\"; browsers send \
+         \"https://b.example\": lower case, with its scheme, nothing behind the host"
+    );
+    let twice = error("transports.enabled = [\"websocket\", \"websocket\"]");
+    assert_eq!(
+        twice,
+        "bayeuxd.toml:1: transports.enabled[1] = \"websocket\": expected each entry once"
+    );
+    let secret = "[[services]]\nchannel = \"/service/a\"\nurl = \"http://h/\"\n\
+                  headers = [\"A: b\", \"hunter2\"]";
+    let text = error(secret);
+    assert!(text.contains("services[0].headers[1] = ***: expected "), "{text}");
+}
+
+#[test]
+fn what_other_servers_have_is_explained() {
+    assert_eq!(error("[sessions]"), "bayeuxd.toml:1: unknown key sessions; did you mean session?");
+    let tls = error("[tls]\ncert = \"a.pem\"");
+    assert!(tls.starts_with("bayeuxd.toml:1: unknown key tls; TLS ends in a proxy"), "{tls}");
+    let secret = error("[[auth.keys]]\nid = \"a\"\nsecret = \"hunter2\"");
+    assert!(
+        secret.starts_with("bayeuxd.toml:3: unknown key auth.keys[0].secret; no secret"),
+        "{secret}"
+    );
+    assert!(!secret.contains("hunter2"), "{secret}");
+    let listen = load_all("", &[("BAYEUXD_LISTEN", "0.0.0.0:80"), ("BAYEUXD_KEY", "k")], &[]);
+    assert_eq!(
+        told(&listen.unwrap().warnings),
+        ["environment BAYEUXD_LISTEN: not read; did you mean BAYEUXD_SERVER__LISTEN?"]
+    );
 }
 
 #[test]

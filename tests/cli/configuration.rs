@@ -1,5 +1,10 @@
 //! `config check --json` and `key gen --json`, for scripts and deployment pipelines.
 
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+};
+
 use serde_json::{Value, json};
 
 use super::process::{Folder, Outcome};
@@ -67,7 +72,7 @@ fn check_as_json_names_every_mistake_with_its_place() {
     let told = check(&folder, 3);
     assert_eq!(
         told,
-        json!({"ok": false, "items": [], "warnings": [], "problems": [
+        json!({"ok": false, "file": "bayeuxd.toml", "items": [], "warnings": [], "problems": [
             {"origin": "bayeuxd.toml:2", "file": "bayeuxd.toml", "line": 2, "key": "session.timout",
                 "text": "unknown key session.timout; did you mean session.timeout?"},
             {"origin": "bayeuxd.toml:3", "file": "bayeuxd.toml", "line": 3, "key": "session.interval",
@@ -158,4 +163,36 @@ fn a_generated_key_as_json_is_usable_at_once() {
     let folder = folder.with("bayeuxd.toml", told["config"].as_str().unwrap());
     let checked = folder.run(&["config", "check"]);
     assert!(checked.code == Some(0) && checked.out.contains(digest), "{checked:?}");
+}
+
+#[test]
+fn check_says_which_file_it_has_read() {
+    let none = Folder::new("check_no_file").run(&["config", "check"]);
+    assert_eq!((none.code, none.err.as_str()), (Some(0), ""), "{none:?}");
+    assert_eq!(
+        none.out,
+        "# read: no file, there is no bayeuxd.toml here\n# every value is the default\n"
+    );
+    let folder = Folder::new("check_file").with("bayeuxd.toml", "session.timeout = \"30s\"\n");
+    let some = folder.run(&["config", "check"]);
+    assert_eq!(some.code, Some(0), "{some:?}");
+    assert_eq!(some.out, "# read: bayeuxd.toml\nsession.timeout = \"30s\"  # bayeuxd.toml:1\n");
+}
+
+#[test]
+fn a_secret_that_everybody_may_read_is_warned_of() {
+    let key = "[[auth.keys]]\nid = \"a\"\nsecret_file = \"a.key\"\nchannels = [\"/a\"]\n";
+    let folder = Folder::new("open_secret")
+        .with("a.key", "a-secret-of-some-length")
+        .with("bayeuxd.toml", key);
+    let checked = |mode| {
+        fs::set_permissions(folder.0.join("a.key"), Permissions::from_mode(mode)).unwrap();
+        folder.run(&["config", "check"]).err
+    };
+    assert_eq!(
+        checked(0o644),
+        "bayeuxd: warning: bayeuxd.toml:3: auth.keys[0].secret_file: every user of this machine may read \
+         a.key; chmod o= a.key\n"
+    );
+    assert_eq!(checked(0o640), "");
 }

@@ -80,7 +80,10 @@ async fn a_file_with_a_mistake_changes_nothing_at_all() {
     assert_eq!(poller.post(batch(5)).await.status, 200);
     assert_eq!(poller.post(batch(6)).await.status, 400);
     until("the log", || site.process.log().contains("there is no such file")).await;
-    assert!(site.process.log().contains("not reloaded: "), "{}", site.process.log());
+    let log = site.process.log();
+    let line = log.lines().find(|line| line.contains("not reloaded: "));
+    let line: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
+    assert_eq!(line["level"], "warn", "the broker works on: {line}");
     site.process.assert_well();
 }
 

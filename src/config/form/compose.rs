@@ -34,6 +34,20 @@ impl<V: PartialEq, F: Form<V>> Form<Vec<V>> for List<F> {
         let least = if self.min == 0 { "a list" } else { "a list, not empty," };
         format!("{least} without repetition; each entry: {}", self.of.allowed())
     }
+
+    fn wrong_entry(&self, value: &Value) -> Option<(usize, String)> {
+        let mut before = Vec::new();
+        for (index, entry) in value.as_array()?.iter().enumerate() {
+            match self.of.read(entry) {
+                None => return Some((index, self.of.allowed())),
+                Some(again) if before.contains(&again) => {
+                    return Some((index, "each entry once".into()));
+                }
+                Some(entry) => before.push(entry),
+            }
+        }
+        None
+    }
 }
 
 /// A form, or nothing; nothing is written as `word` or, without one, left out.

@@ -62,7 +62,7 @@ pub(super) fn is_sha256(text: &str) -> bool {
 }
 
 /// `*`, `null`, or scheme, host and perhaps a port; the host may begin with `*.`.
-pub(super) fn is_origin(text: &str) -> bool {
+pub(in crate::config) fn is_origin(text: &str) -> bool {
     if text == "*" || text == "null" {
         return true;
     }
