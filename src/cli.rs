@@ -18,6 +18,7 @@ mod bench;
 mod check;
 mod dial;
 mod doctor;
+mod health;
 mod key;
 mod load;
 mod local_keys;
@@ -81,6 +82,8 @@ enum Command {
     Drain(operate::Common),
     /// Have a broker read its configuration again, as SIGHUP does.
     Reload(operate::Common),
+    /// Say whether a broker is ready: a check for containers, which need no shell for it.
+    Health(health::Options),
     /// Examine the way to a Bayeux server, through its proxies, and say what to change.
     Doctor(doctor::Options),
     /// Print the completions of a shell.
@@ -189,6 +192,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Channel(options)) => operate::channel(&options),
         Some(Command::Drain(options)) => operate::drain(&options),
         Some(Command::Reload(options)) => operate::reload(&options),
+        Some(Command::Health(options)) => health::run(&options),
         Some(Command::Doctor(options)) => doctor::run(&options),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

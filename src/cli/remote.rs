@@ -27,7 +27,7 @@ use serde_json::{Value, value::RawValue};
 use tokio::{runtime::Builder, time::timeout};
 
 use self::{
-    key::Key,
+    key::{Key, Sought},
     place::{Place, is_here, without_path},
 };
 use super::{Failure, dial, span};
@@ -73,6 +73,8 @@ pub(super) struct Remote {
     authorization: Option<HeaderValue>,
     /// The key, if somebody chose it for this command.
     given: Option<Secret>,
+    /// Where a key was looked for in vain, for error texts; empty if there is one, or none was looked for.
+    looked: String,
     /// The flag by which another broker is named, for error texts.
     flag: &'static str,
     /// Longest wait for an answer.
@@ -97,7 +99,7 @@ impl MainServer {
         let url = url.as_deref().unwrap_or("http://127.0.0.1:8080");
         without_path(url, "--url", "expected http://HOST:PORT; `sub` takes the path by --path")?;
         let key = key::find("publish", self.key_file.as_deref(), is_here(url))?;
-        Remote::new(url, key, "--url", self.patience.timeout)
+        Remote::new(url, Some(key), "--url", self.patience.timeout)
     }
 }
 
@@ -112,7 +114,7 @@ impl AdminServer {
         let url = url.as_deref().unwrap_or("http://127.0.0.1:8081");
         without_path(url, "--admin-url", "expected http://HOST:PORT")?;
         let key = key::find("admin", self.key_file.as_deref(), is_here(url))?;
-        Remote::new(url, key, "--admin-url", self.patience.timeout)
+        Remote::new(url, Some(key), "--admin-url", self.patience.timeout)
     }
 }
 
@@ -124,7 +126,7 @@ impl Remote {
     /// A URL or key that cannot be used.
     pub(super) fn new(
         url: &str,
-        key: Option<Key>,
+        sought: Option<Sought>,
         flag: &'static str,
         timeout: Duration,
     ) -> Result<Self, Failure> {
@@ -132,8 +134,10 @@ impl Remote {
             let value = HeaderValue::from_str(&format!("Bearer {}", key.secret.expose()));
             value.map_err(|_| Failure::Usage("the key does not fit into a header".to_owned()))
         };
+        let (key, looked) = sought.map_or((None, String::new()), |it| (it.key, it.looked));
         Ok(Self {
             place: Place::parse(url, flag)?,
+            looked,
             authorization: key.as_ref().map(bearer).transpose()?,
             given: key.filter(|key| key.given).map(|key| key.secret),
             flag,
@@ -266,7 +270,7 @@ impl Remote {
     pub(super) async fn refusal(&self, response: Response<Incoming>) -> Failure {
         let status = response.status();
         match self.read(response).await {
-            Ok(answer) => refused(status, &tree(&answer)),
+            Ok(answer) => refused(status, &tree(&answer), &self.looked),
             Err(silent @ Failure::Unreachable(_)) => silent,
             Err(_) => self.stranger(status),
         }
@@ -321,7 +325,7 @@ pub(super) fn tree(answer: &RawValue) -> Value {
 }
 
 /// What a refusal means for the exit code, in the broker's own words.
-fn refused(status: StatusCode, answer: &Value) -> Failure {
+fn refused(status: StatusCode, answer: &Value, looked: &str) -> Failure {
     let error = answer.get("error").unwrap_or(answer);
     let message = match error.get("code").and_then(Value::as_str) {
         // The broker's words are for those who use its API.
@@ -338,7 +342,8 @@ fn refused(status: StatusCode, answer: &Value) -> Failure {
     }
     match status {
         StatusCode::UNAUTHORIZED => {
-            Failure::Denied(format!("{line}; give --key-file or BAYEUXD_KEY"))
+            let looked = if looked.is_empty() { String::new() } else { format!("; {looked}") };
+            Failure::Denied(format!("{line}{looked}; give --key-file or BAYEUXD_KEY"))
         }
         StatusCode::FORBIDDEN => Failure::Denied(line),
         _ => Failure::Failed(line),
@@ -413,7 +418,7 @@ mod tests {
     #[test]
     fn refusals_have_the_exit_code_of_their_status() {
         let answer: Value = serde_json::from_str(r#"{"error":{"message":"no"}}"#).unwrap();
-        let of = |status| refused(status, &answer);
+        let of = |status| refused(status, &answer, "");
         assert!(matches!(of(StatusCode::UNAUTHORIZED), Failure::Denied(_)));
         assert!(matches!(of(StatusCode::FORBIDDEN), Failure::Denied(_)));
         assert!(matches!(of(StatusCode::CONFLICT), Failure::Failed(_)));

@@ -252,3 +252,52 @@ fn small_mistakes_of_operators_are_named() {
     let outcome = Outcome::of(command.output().unwrap());
     assert_eq!((outcome.code, outcome.err.as_str()), (Some(0), ""), "{outcome:?}");
 }
+
+#[test]
+fn health_is_one_line_and_an_exit_code() {
+    let site = Site::with("health", &["--set", "server.drain_delay=60s"]);
+    let ready = site.run(&["health"]);
+    assert_eq!((ready.code, ready.out.as_str(), ready.err.as_str()), (Some(0), "ready\n", ""));
+    let elsewhere = site.run(&["health", &site.variables[1].1]);
+    assert_eq!(elsewhere.code, Some(1));
+    assert!(elsewhere.err.contains("is this the right listener?"), "{elsewhere:?}");
+    let nobody = site.run(&["health", "http://127.0.0.1:1"]);
+    assert_eq!((nobody.code, nobody.err.lines().count()), (Some(4), 1), "{nobody:?}");
+    site.broker.signal("-TERM");
+    let drains = (0..500).map(|_| site.run(&["health"])).find(|outcome| outcome.code != Some(0));
+    drains.unwrap().assert_refused(1, "bayeuxd: the broker drains\n");
+}
+
+/// Found as an operator of the packaged service, without sudo.
+#[test]
+fn who_has_no_key_learns_where_one_was_looked_for() {
+    let site = Site::new("no_key");
+    let elsewhere = Folder::new("no_key_elsewhere").0;
+    let mut command = site.folder.command(&["sessions"]);
+    command.envs(site.variables.iter().map(|(name, value)| (name, value)));
+    let outcome = Outcome::of(command.env("XDG_RUNTIME_DIR", &elsewhere).output().unwrap());
+    assert_eq!(outcome.code, Some(5), "{outcome:?}");
+    let own = elsewhere.join("bayeuxd/admin.key");
+    let looked =
+        format!("no key in {} (No such file or directory (os error 2)) and", own.display());
+    assert!(outcome.err.contains(&looked), "{outcome:?}");
+    assert!(outcome.err.contains("/run/bayeuxd/admin.key ("), "{outcome:?}");
+}
+
+#[test]
+fn doctor_knows_the_operators_listener_and_other_transports() {
+    let site = Site::with("doctor_lost", &["--set", "transports.enabled=[\"callback-polling\"]"]);
+    let admin = site.run(&["doctor", &site.variables[2].1, "--quick"]);
+    assert_eq!(admin.code, Some(1), "{admin:?}");
+    assert!(
+        admin.out.contains("this is the operators' listener of bayeuxd (admin.listen)"),
+        "{admin:?}"
+    );
+    let main = site.run(&["doctor", &site.variables[1].1, "--quick"]);
+    assert_eq!(main.code, Some(1), "{main:?}");
+    assert!(
+        main.out.contains("bayeuxd: transports.enabled has to hold \"long-polling\""),
+        "{main:?}"
+    );
+    assert!(!main.out.contains("nginx"), "{main:?}");
+}

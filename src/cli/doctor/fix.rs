@@ -121,6 +121,13 @@ pub(super) const UPGRADE: Fix = Fix {
     ..Fix::NONE
 };
 
+/// A broker that takes no messages by POST.
+pub(super) const TRANSPORTS: Fix = Fix {
+    bayeuxd: "transports.enabled has to hold \"long-polling\": where WebSocket does not pass it is all that \
+              clients have, and streams need it to send",
+    ..Fix::NONE
+};
+
 /// A response that was not waited for.
 pub(super) const HOLD: Fix = Fix {
     nginx: "proxy_read_timeout 60s;  (longer than session.timeout)",

@@ -82,6 +82,18 @@ pub(super) async fn post(site: &Site) -> Result<(Finding, Session, Answer), (Fin
         let text = format!("a handshake is answered in {took} ms; the server offers {types}");
         return Ok((Finding::pass(CHECK, text), session, answer));
     }
+    if answer.status == StatusCode::BAD_REQUEST && answer.summary().ends_with(NOT_ENABLED) {
+        let text = format!("POST {} is {}", site.path, answer.summary());
+        return Err((failed(text, &fix::TRANSPORTS, answer.software()), true));
+    }
+    if is_operators(site).await {
+        let text = format!(
+            "this is the operators' listener of bayeuxd (admin.listen), which serves no clients; give \
+             the address of server.listen, by default http://127.0.0.1:8080{}",
+            site.path
+        );
+        return Err((failed(text, &Fix::NONE, Software::UNKNOWN), true));
+    }
     let advice = match answer.status {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             &fix::BACKEND
@@ -90,6 +102,15 @@ pub(super) async fn post(site: &Site) -> Result<(Finding, Session, Answer), (Fin
     };
     let text = format!("POST {} is {}", site.path, answer.summary());
     Err((failed(text, advice, answer.software()), true))
+}
+
+/// Whether the admin API is there: it asks for a key, in its own words.
+async fn is_operators(site: &Site) -> bool {
+    let asked = site.request(Method::GET, "/admin/v1/stats", String::new(), &[]).await;
+    asked.is_ok_and(|answer| {
+        let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        answer.status == StatusCode::UNAUTHORIZED && told.pointer("/error/code").is_some()
+    })
 }
 
 /// Whether what clients append to the path, and GET, lead to the same server.
@@ -189,6 +210,8 @@ pub(super) async fn server(site: &Site, session: &Session) -> Server {
 
 /// What the checks ask for.
 pub(super) const TYPES: [&str; 2] = ["websocket", "long-polling"];
+/// What bayeuxd answers to a POST if nothing that it offers goes by POST.
+const NOT_ENABLED: &str = "the transport long-polling is not enabled";
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Half of `limits.message_size`, and of CometD's 64 KiB.
 const BODY_BYTES: usize = 32 << 10;
