@@ -164,9 +164,9 @@ check("the tree shows a channel with its receivers, and publishes to it", async 
   await page.getByLabel("Channel", { exact: true }).fill(`${name}-nobody`);
   await page.getByRole("button", { name: "Publish" }).click();
   await page.getByText("it reached no session").waitFor();
-  const fold = page.getByRole("button", { name: "Channels below /console", exact: true });
+  const fold = page.getByRole("button", { name: `Channels below ${name}`, exact: true });
   await fold.click();
-  await until("the folded tree", async () => (await page.locator(`a[data-path="${name}"]`).count()) === 0);
+  await until("the folded tree", async () => (await page.locator(`a[data-path="${name}/*"]`).count()) === 0);
 });
 
 check("the live page is a monitor over a WebSocket, and catches up after the network was away", async (bench) => {
@@ -309,6 +309,56 @@ check("the security page shows keys without secrets, doubts about the configurat
   await go(page, "security");
   await page.getByRole("link", { name: "Busiest sessions" }).click();
   assert.equal(await page.getByLabel("Order").inputValue(), "rate");
+});
+
+check("Config and Security show the broker that is there, also after a restart", async (bench) => {
+  const settings = { "admin.key_file": path.join(folder, "again.key"), "api.key_file": path.join(folder, "again.pub") };
+  const own = await Broker.start(settings);
+  bench.later(() => own.stop());
+  const at = { console: await own.admin(), key: (await readFile(settings["admin.key_file"], "utf8")).trim() };
+  const page = await open(bench, "config", { at, complaintsExpected: true }); // requests while it is away
+  await page.getByLabel("Search").fill("max_interval");
+  await page.getByRole("row", { name: /^max_interval 1m default/ }).waitFor();
+  const other = await open(bench, "security", { at, complaintsExpected: true });
+  await other.getByText("Nothing that `bayeuxd config check` would warn of.").waitFor();
+  await own.kill();
+  await own.restartWith({ ...settings, "session.max_interval": "90s", "server.allowed_origins": '["*"]' });
+  await page.getByRole("row", { name: /^max_interval 90s/ }).waitFor();
+  assert.equal(await page.getByLabel("Search").inputValue(), "max_interval");
+  await other.getByText("any origin", { exact: true }).waitFor();
+});
+
+check("Try it says which origin a broker refuses, instead of trying for ever", async (bench) => {
+  const own = await start("refusing", { "server.allowed_origins": '["https://app.example.com"]' });
+  bench.later(() => own.broker.stop());
+  for (const transport of ["websocket", "long-polling"]) {
+    const page = await open(bench, "try", { at: own, complaintsExpected: true });
+    await page.getByLabel("Transport").selectOption(transport);
+    await page.getByRole("button", { name: "Connect", exact: true }).click();
+    await page.getByText(`Add "${own.console}" to server.allowed_origins`).waitFor();
+    assert.equal(await page.getByText("trying again").count(), 0);
+    await page.getByRole("button", { name: "Connect", exact: true }).waitFor();
+  }
+});
+
+check("levels that lead to one channel share its row, and a page of sessions says where it stands", async (bench) => {
+  const own = await start("folded");
+  bench.later(() => own.broker.stop());
+  const client = bench.keep(websocket.client(own.broker.url()));
+  await client.open();
+  for (const name of ["/a/b/c", "/a/b/d", "/x/y/z"]) await client.subscribe(name);
+  const page = await open(bench, "channels", { at: own });
+  await page.getByRole("link", { name: "/x/y/z", exact: true }).waitFor();
+  const shown = await page.locator("tbody tr td:first-child .code").allTextContents();
+  assert.deepEqual(shown, ["/a/b", "/c", "/d", "/x/y/z"]);
+  await page.getByRole("link", { name: "/a/b/c", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Channels below /a/b" }).click();
+  await until("the folded tree", async () => (await page.locator("tbody tr").count()) === 2);
+  await go(page, "sessions");
+  await page.getByText("1 to 1 of 1", { exact: true }).waitFor();
+  await go(page, "config");
+  await page.getByRole("heading", { name: "channels", exact: true }).waitFor();
+  await page.getByRole("row", { name: /\[\[channels\]\].*Rules by channel/ }).waitFor();
 });
 
 check("what clients call themselves stays text", async (bench) => {

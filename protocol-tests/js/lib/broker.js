@@ -42,9 +42,9 @@ export class Broker {
     return broker;
   }
 
-  async #spawn(port) {
+  async #spawn(port, adminPort = 0) {
     const sets = Object.entries(this.#settings).flatMap(([k, v]) => ["--set", `${k}=${v}`]);
-    const args = ["serve", "--listen", `127.0.0.1:${port}`, "--admin", "127.0.0.1:0"];
+    const args = ["serve", "--listen", `127.0.0.1:${port}`, "--admin", `127.0.0.1:${adminPort}`];
     this.#child = spawn(BINARY, [...args, ...sets, ...this.#args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -89,6 +89,12 @@ export class Broker {
   /** Starts the process again on the port it had. */
   async restart() {
     await this.#spawn(this.port);
+  }
+
+  /** Starts the process again on both ports it had, with other settings. */
+  async restartWith(settings) {
+    this.#settings = settings;
+    await this.#spawn(this.port, new URL(await this.admin()).port);
   }
 
   /** Stops the process in its tracks, without closing any connection. */

@@ -23,7 +23,7 @@ export class Client {
   #failures = 0;
 
   /**
-   * `told.phase(words, state, clientId)`, where `state` is `connecting`, `connected` or `ended`; if there
+   * `told.phase(words, state, clientId)`, where `state` is `connecting`, `connected`, `lost` or `ended`; if there
    * are such, `told.frame(direction, text)` and `told.message(message)`. `ext` goes with handshakes.
    */
   constructor(url, transport, told, ext) {
@@ -111,7 +111,7 @@ export class Client {
     if (this.#leaving) return this.#end("disconnected");
     const pause = Math.min(RETRY_MS.first * 2 ** this.#failures, RETRY_MS.longest) * (0.75 + Math.random() / 4);
     this.#failures += 1;
-    this.#told.phase(`${reason}; trying again in ${Math.ceil(pause / 1000)} s`, "connecting");
+    this.#told.phase(`${reason}; trying again in ${Math.ceil(pause / 1000)} s`, "lost");
     clearTimeout(this.#timer);
     this.#carrier.close();
     this.#clientId = null;

@@ -70,21 +70,26 @@ function rateOf({ channel, published }, last, now) {
   return Math.max(0, published - before) / ((now - last.at) / 1000);
 }
 
-/** The channels as rows of a tree, with the levels between them that are no channels themselves. */
+/**
+ * The channels as rows of a tree, with the levels between them that are no channels themselves. Levels that
+ * lead to a single next one share its row.
+ */
 function branches(items, closed) {
   const root = { path: "", below: new Map() };
   for (const item of items) {
     let at = root;
     for (const segment of item.channel.slice(1).split("/")) {
-      if (!at.below.has(segment)) at.below.set(segment, { path: `${at.path}/${segment}`, segment, below: new Map() });
+      if (!at.below.has(segment)) at.below.set(segment, { path: `${at.path}/${segment}`, below: new Map() });
       at = at.below.get(segment);
     }
     at.item = item;
   }
   const rows = [];
   const walk = (branch, depth) => {
-    for (const child of branch.below.values()) {
-      rows.push({ ...child, depth });
+    for (const first of branch.below.values()) {
+      let child = first;
+      while (!child.item && child.below.size === 1) [child] = child.below.values();
+      rows.push({ ...child, label: child.path.slice(branch.path.length), depth });
       if (!closed.has(child.path)) walk(child, depth + 1);
     }
   };
@@ -93,7 +98,7 @@ function branches(items, closed) {
 }
 
 function channelTable(rows, { closed, draw }) {
-  const name = ({ path, segment, item, below, depth }) => {
+  const name = ({ path, label, item, below, depth }) => {
     const row = el("span", { class: "branch" });
     row.style.setProperty("--depth", Math.min(depth, 12));
     const isOpen = !closed.has(path);
@@ -106,8 +111,8 @@ function channelTable(rows, { closed, draw }) {
       ? button(isOpen ? "▾" : "▸", fold, { class: "fold", "aria-expanded": isOpen, "aria-label": `Channels below ${path}`, "data-path": `fold ${path}` })
       : el("span", { class: "fold" }));
     row.append(item
-      ? el("a", { class: "code", href: `#/channels${channelPath(path)}`, "data-path": path }, `/${segment}`)
-      : el("span", { class: "code quiet" }, `/${segment}`));
+      ? el("a", { class: "code", href: `#/channels${channelPath(path)}`, "data-path": path, "aria-label": path }, label)
+      : el("span", { class: "code quiet" }, label));
     return row;
   };
   return table("Channels", [

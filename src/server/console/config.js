@@ -1,11 +1,11 @@
 // What is in force, where it comes from, and what differs from the defaults.
 
-import { get } from "./api.js";
 import { el, empty, failure, field, table } from "./dom.js";
+import { configuration } from "./node.js";
 
 export const title = "Config";
 
-export async function open(place, { signal }) {
+export function open(place, { signal }) {
   const list = el("div", {});
   const wanted = { text: "", changed: false };
   let items = [];
@@ -27,29 +27,27 @@ export async function open(place, { signal }) {
         wanted.changed = target.checked;
         draw();
       } }), "Only what differs from the default")),
-    el("p", { class: "quiet" }, "Secrets are not shown. Most keys need a restart; docs/configuration.md says which do not."),
+    el("p", { class: "quiet" }, "Secrets are not shown. What a reload takes and what needs a restart is in docs/configuration.md."),
     list);
-  try {
-    ({ items } = await get("config", { signal }));
+  configuration(signal, (config) => {
+    ({ items } = config);
     draw();
-  } catch (error) {
-    if (!signal.aborted) list.replaceChildren(failure(error));
-  }
+  }, (error) => list.replaceChildren(failure(error)));
 }
 
 function sections(items) {
   const names = [...new Set(items.map(({ key }) => sectionOf(key)))];
-  return names.map((name) => el("section", { class: "panel" }, el("h2", {}, name || "lists"),
-    table(`Keys of ${name || "lists"}`, [
-      { title: "Key", cell: ({ key, default: isDefault }) => el("span", { class: `code ${isDefault ? "" : "changed"}` }, name ? key.slice(name.length + 1) : key) },
+  return names.map((name) => el("section", { class: "panel" }, el("h2", {}, name),
+    table(`Keys of ${name}`, [
+      { title: "Key", cell: ({ key, default: isDefault }) => el("span", { class: `code ${isDefault ? "" : "changed"}` }, key === name ? `[[${key}]]` : key.slice(name.length + 1)) },
       { title: "Value", cell: ({ value, auto }) => [el("code", {}, written(value)), auto ? el("span", { class: "quiet" }, " chosen by the broker") : null] },
       { title: "From", cell: ({ origin, default: isDefault }) => el("span", { class: "quiet" }, origin ?? (isDefault ? "default" : "")) },
       { title: "Meaning", wide: true, cell: ({ doc }) => el("span", { class: "doc" }, marked(doc)) },
     ], items.filter(({ key }) => sectionOf(key) === name))));
 }
 
-/** Lists of tables stand in none. */
-const sectionOf = (key) => key.includes(".") ? key.slice(0, key.lastIndexOf(".")) : "";
+/** A list of tables stands in none, and is one. */
+const sectionOf = (key) => key.includes(".") ? key.slice(0, key.lastIndexOf(".")) : key;
 
 /** As it would stand in the file, without the quotes of plain text. */
 function written(value) {

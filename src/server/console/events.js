@@ -16,7 +16,9 @@ export async function recent(parameters, signal) {
 
 /** Whether something went wrong that somebody may want to see. */
 export function isTrouble(event) {
-  if (event.ok === false || ["queue", "auth", "limit", "error", "lost"].includes(event.type)) return true;
+  if (event.ok === false || ["auth", "limit", "error", "lost"].includes(event.type)) return true;
+  // What a channel drops by its own policy is as its application wants it.
+  if (event.type === "queue") return !["drop_oldest", "latest"].includes(event.policy);
   return event.type === "disconnect" && !["client", "drain", "moved"].includes(event.cause);
 }
 

@@ -55,7 +55,8 @@ export class Feed {
     this.#early = null;
     this.#asked = 0;
     if (this.#connected) return this.#subscribe();
-    if (state === "connecting") return this.#told.status(words === "connecting" ? "Connecting" : `Not following: ${words}`);
+    if (state === "connecting") return this.#told.status("Connecting");
+    if (state === "lost") return this.#told.status(`Not following: ${words}`);
     const why = Object.entries(REFUSALS).find(([error]) => words.includes(error))?.[1] ?? words;
     this.#told.status(`Not following: ${why}`);
     setTimeout(() => this.#signal.aborted || this.#client.start(), REFUSED_MS);

@@ -71,8 +71,8 @@ function askForKey(problem) {
   if (problem) place.append(failure({ title: "Signed out. ", message: problem }));
   main.replaceChildren(el("form", { class: "panel sign-in", onsubmit: enter },
     el("h1", {}, "bayeuxd console"),
-    el("p", {}, "Sign in with a key of the role ", el("code", {}, "admin"), ". Without one in the configuration, the broker made it at its start; on the machine where it runs:"),
-    el("pre", {}, 'cat "${XDG_RUNTIME_DIR:-$HOME/.local/state}/bayeuxd/admin.key"'),
+    el("p", {}, "Sign in with a key of the role ", el("code", {}, "admin"), ". Without one in the configuration, the broker made it at its start; on the machine where it runs, started by hand or as a service:"),
+    el("pre", {}, 'cat "${XDG_RUNTIME_DIR:-$HOME/.local/state}/bayeuxd/admin.key"\nsudo cat /run/bayeuxd/admin.key'),
     field("Key", key), place,
     el("button", { class: "primary" }, "Sign in"),
     el("p", { class: "quiet" }, "It stays in this tab and is forgotten when the tab closes.")));

@@ -16,6 +16,9 @@ export function parse(text) {
 /** What can be denied, the label `op`, in words. */
 export const OPERATIONS = { handshake: "handshakes", request: "requests of pages and browsers", subscribe: "subscriptions", publish: "publishes", monitor: "subscriptions of monitors", api: "requests to publish over HTTP", admin: "requests of operators" };
 
+/** What could not be used, by the label `reason`, in words. */
+export const faults = (reason) => reason.startsWith("api_") ? `bad requests to publish: ${reason.slice("api_".length)}` : `bad requests: ${reason}`;
+
 /** The values of a series by one label, summed over the others; those that are zero left out. */
 export function by(series, name, label) {
   const sums = {};

@@ -11,7 +11,13 @@ export const KEPT = 150;
 /** Latency is that of the looks of this many steps: a single one may hold a handful of messages. */
 const LATENCY_STEPS = 5;
 
-/** What is known of the broker; tells `look` after each look. */
+/** Milliseconds after which the configuration is asked for again: somebody else may have had it read anew. */
+const CONFIG_MS = 15_000;
+
+/**
+ * What is known of the broker; tells `look` after each look, and `changed` when it may have another
+ * configuration: it was started again, or has read it anew.
+ */
 class Node extends EventTarget {
   stats = null;
   /** Why the last look failed. */
@@ -32,9 +38,11 @@ class Node extends EventTarget {
   async #look(signal) {
     try {
       const [stats] = await Promise.all([get("stats", { signal }), this.#readMetrics(signal)]);
+      const changed = this.failure || stats.uptime_s < this.stats?.uptime_s;
       this.stats = stats;
       this.failure = null;
       this.#remember(stats);
+      if (changed) this.dispatchEvent(new Event("changed"));
     } catch (error) {
       if (signal.aborted) return;
       this.failure = error;
@@ -60,12 +68,11 @@ class Node extends EventTarget {
 
   #remember(stats) {
     const totals = stats.totals;
-    const drops = totals.dropped_oldest + totals.dropped_latest + totals.discarded;
     const refused = totals.publishes_refused + totals.handshakes_refused;
     const transports = by(this.metrics, "bayeuxd_sessions", "transport");
     const look = {
       at: Date.now(),
-      totals: { in: totals.published, out: totals.delivered, drops, refused },
+      totals: { in: totals.published, out: totals.delivered, lost: totals.lost, refused },
       histogram: histogram(this.metrics, "bayeuxd_delivery_latency_seconds"),
       sessions: stats.sessions,
       // Sessions before their first connect have no transport yet.
@@ -76,7 +83,7 @@ class Node extends EventTarget {
     // A broker that was started again counts from nothing.
     if (last?.totals && last.totals.in <= look.totals.in && last.totals.out <= look.totals.out) {
       const seconds = (look.at - last.at) / 1000;
-      for (const name of ["in", "out", "drops", "refused"]) {
+      for (const name of ["in", "out", "lost", "refused"]) {
         look[name] = Math.max(0, look.totals[name] - last.totals[name]) / seconds;
       }
       const before = this.looks.slice(-LATENCY_STEPS).find(({ totals }) => totals);
@@ -94,3 +101,22 @@ class Node extends EventTarget {
 
 /** The broker that served this page. */
 export const node = new Node();
+
+/** Hands the configuration to `take`, now and whenever it has changed, or what keeps it away to `failed`. */
+export function configuration(signal, take, failed) {
+  let last;
+  const read = async () => {
+    try {
+      const config = await get("config", { signal });
+      const text = JSON.stringify(config);
+      if (text !== last) take(config);
+      last = text;
+    } catch (error) {
+      if (signal.aborted) return;
+      last = undefined;
+      failed(error);
+    }
+  };
+  node.addEventListener("changed", read, { signal });
+  every(CONFIG_MS, signal, read);
+}

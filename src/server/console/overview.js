@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { chart } from "./chart.js";
 import { ask, button, el, failure, notify, panel } from "./dom.js";
 import { bytes, count, counted, latency, rate } from "./format.js";
-import { by, OPERATIONS } from "./metrics.js";
+import { by, faults, OPERATIONS } from "./metrics.js";
 import { node } from "./node.js";
 
 export const title = "Overview";
@@ -16,14 +16,16 @@ const latencies = Object.assign((n) => latency(n), { least: 0.001 });
 
 const TONES = { websocket: 1, "long-polling": 2, "callback-polling": 3, eventsource: 4, streaming: 5, iframe: 6, socket: 7 };
 
-/** What went wrong, as metrics with a label, and the words for it. */
+/** What went wrong, as metrics with a label, and the words for it; of causes only those that have words. A
+ * function makes all of the words. */
 const TROUBLES = [
   ["bayeuxd_sessions_closed_total", "cause", "sessions ended", { expired: "no connect in time", idle: "no activity in time", slow: "queue over its bound", limit: "all queues near their ceiling", kicked: "by an operator" }],
   ["bayeuxd_unknown_session_total", "on", "messages of unknown sessions", {}],
   ["bayeuxd_denied_total", "op", "denied", OPERATIONS],
   ["bayeuxd_limit_hits_total", "limit", "limit hit", {}],
-  ["bayeuxd_bad_requests_total", "reason", "bad requests", {}],
-  ["bayeuxd_messages_dropped_total", "reason", "messages dropped", {}],
+  ["bayeuxd_bad_requests_total", "reason", faults, {}],
+  ["bayeuxd_messages_discarded_total", "cause", "messages lost", { slow: "with a session whose queue ran over", limit: "when all queues neared their ceiling" }],
+  ["bayeuxd_messages_dropped_total", "reason", "messages dropped by the policy of their channel", {}],
   ["bayeuxd_panics_total", "", "panics, a bug of the broker", {}],
 ];
 
@@ -40,7 +42,7 @@ export function open(place, { signal }) {
     ]],
     [chart("Waiting in queues", sizes), () => [{ name: "bytes", of: (look) => look.queue, tone: 1 }]],
     [chart("Losses per second", rates), () => [
-      { name: "dropped", of: (look) => look.drops, tone: 4 },
+      { name: "lost", of: (look) => look.lost, tone: 4 },
       { name: "refused", of: (look) => look.refused, tone: 3 },
     ]],
   ];
@@ -80,7 +82,7 @@ function sessionsByTransport() {
 
 function tilesOf(stats, look) {
   const share = stats.queue_bytes_limit ? stats.queue_bytes / stats.queue_bytes_limit : 0;
-  const lost = stats.totals.dropped_oldest + stats.totals.dropped_latest + stats.totals.discarded;
+  const { lost } = stats.totals;
   return [
     tile("Sessions", count(stats.sessions), `of at most ${count(stats.sessions_limit)}`, "#/sessions"),
     tile("Connected", count(stats.connects_held), "connects held"),
@@ -88,7 +90,7 @@ function tilesOf(stats, look) {
     tile("In per second", rate(look.in), `${count(stats.totals.published)} since the start`),
     tile("Out per second", rate(look.out), `${count(stats.totals.delivered)} since the start`),
     tile("Waiting", bytes(stats.queue_bytes), stats.queue_bytes_limit ? `of at most ${bytes(stats.queue_bytes_limit)}` : "without a limit", null, share > 0.7 && "bad"),
-    tile("Lost", count(lost), "dropped or discarded", null, lost > 0 && "warn"),
+    tile("Lost", count(lost), "with sessions whose queue ran over", null, lost > 0 && "warn"),
   ];
 }
 
@@ -100,15 +102,20 @@ function tile(name, value, note, href, tone) {
 function troubleLines() {
   return TROUBLES.flatMap(([name, label, what, words]) =>
     Object.entries(by(node.metrics, name, label))
-      .filter(([value]) => name !== "bayeuxd_sessions_closed_total" || Object.hasOwn(words, value))
-      .map(([value, n]) => [count(n), `${what}${value === "undefined" ? "" : `: ${words[value] ?? value}`}`]));
+      .filter(([value]) => label !== "cause" || Object.hasOwn(words, value))
+      .map(([value, n]) => [count(n), told(what, words, value)]));
+}
+
+function told(what, words, value) {
+  if (typeof what === "function") return what(value);
+  return value === "undefined" ? what : `${what}: ${words[value] ?? value}`;
 }
 
 function troubleList() {
   const lines = troubleLines();
   if (node.metricsFailure) return el("p", { class: "empty" }, "Unknown without /metrics.");
   if (lines.length === 0) return el("p", { class: "empty" }, "Nothing denied, dropped or ended against the will of its client.");
-  return el("ul", { class: "counted" }, lines.map(([n, text]) => el("li", {}, el("b", {}, n), " ", text)));
+  return el("ul", { class: "counted" }, lines.map(([n, text]) => el("li", {}, el("b", {}, n), el("span", {}, text))));
 }
 
 function actions() {
@@ -123,6 +130,7 @@ function actions() {
 async function reload() {
   try {
     const { reloaded, restart } = await post("reload");
+    node.dispatchEvent(new Event("changed"));
     const later = restart.length > 0 ? ` Needs a restart: ${restart.join(", ")}.` : "";
     notify(`Read again; ${reloaded.length > 0 ? `in force now: ${reloaded.join(", ")}` : "nothing differs"}.${later}`);
   } catch (error) {

@@ -1,12 +1,11 @@
 // Who may do what, what is doubtful about it, and who was refused. Only shows: the configuration is changed
 // where it stands.
 
-import { get } from "./api.js";
 import { el, empty, every, facts, failure, panel, table } from "./dom.js";
 import { eventLine, recent } from "./events.js";
 import { count } from "./format.js";
-import { OPERATIONS } from "./metrics.js";
-import { node } from "./node.js";
+import { faults, OPERATIONS } from "./metrics.js";
+import { configuration, node } from "./node.js";
 
 export const title = "Security";
 
@@ -36,9 +35,7 @@ export function open(place, { signal }) {
   };
   node.addEventListener("look", drawCounts, { signal });
   drawCounts();
-  get("config", { signal }).then(
-    (config) => configured.replaceChildren(...access(config)),
-    (error) => signal.aborted || configured.replaceChildren(failure(error)));
+  configuration(signal, (config) => configured.replaceChildren(...access(config)), (error) => configured.replaceChildren(failure(error)));
   every(5000, signal, async () => {
     try {
       const events = (await recent({ types: TYPES.join(","), recent: LOOKED_AT }, signal))
@@ -130,14 +127,14 @@ function refusals() {
   return [
     ...of("bayeuxd_denied_total").map(({ labels: { op, reason }, value }) => [value, `${OPERATIONS[op] ?? op}: ${REASONS[reason] ?? reason}`]),
     ...of("bayeuxd_limit_hits_total").map(({ labels: { limit }, value }) => [value, `limit ${limit}`]),
-    ...of("bayeuxd_bad_requests_total").map(({ labels: { reason }, value }) => [value, `bad requests: ${reason}`]),
+    ...of("bayeuxd_bad_requests_total").map(({ labels: { reason }, value }) => [value, faults(reason)]),
   ];
 }
 
 function countList(lines) {
   if (node.metricsFailure) return empty(`Unknown: /metrics is not open to this page. ${node.metricsFailure.message}`);
   if (lines.length === 0) return empty("Nothing.");
-  return el("ul", { class: "counted" }, lines.map(([n, text]) => el("li", {}, el("b", {}, count(n)), " ", text)));
+  return el("ul", { class: "counted" }, lines.map(([n, text]) => el("li", {}, el("b", {}, count(n)), el("span", {}, text))));
 }
 
 function eventList(events) {

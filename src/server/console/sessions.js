@@ -3,6 +3,7 @@
 import { get, withQuery } from "./api.js";
 import { button, choice, el, empty, every, failure, field, table } from "./dom.js";
 import { agent, bytes, count, rate, span } from "./format.js";
+import { node } from "./node.js";
 import { open as openSession } from "./session.js";
 
 export const title = "Sessions";
@@ -34,10 +35,10 @@ export function open(place, context) {
       if (!signal.aborted && mine === asked) list.replaceChildren(failure(error));
     }
   };
-  const turn = ({ next, items }) => pages.replaceChildren(
-    el("span", { class: "quiet" }, `${count(items.length)} on page ${cursors.length}`),
+  const turn = (page) => pages.replaceChildren(
+    el("span", { class: "quiet" }, position(page, cursors.length - 1, wanted)),
     button("Previous", () => (cursors.pop(), load()), { disabled: cursors.length < 2 }),
-    button("Next", () => (cursors.push(next), load()), { disabled: !next }));
+    button("Next", () => (cursors.push(page.next), load()), { disabled: !page.next }));
   let typing;
   const change = (name) => (event) => {
     wanted[name] = event.target.value.trim();
@@ -54,6 +55,18 @@ export function open(place, context) {
       field("Order", choice(SORTS, wanted.sort, change("sort")))),
     list, pages);
   every(4000, signal, load);
+}
+
+/** Which of how many sessions a page has; of those that fit a filter the last page alone knows the number. */
+function position({ items, next }, pagesBefore, { search, transport, connected, channel }) {
+  const first = pagesBefore * PAGE;
+  const last = first + items.length;
+  if (last === 0) return "";
+  const filtered = search || transport || connected || channel;
+  const total = next ? (filtered ? null : node.stats?.sessions) : last;
+  // Sessions come and go between two looks.
+  const of = total === null || total === undefined ? "" : ` of ${count(Math.max(total, last))}`;
+  return `${count(first + 1)} to ${count(last)}${of}`;
 }
 
 function nothing({ search, transport, connected, channel }) {
@@ -73,7 +86,7 @@ function rows(items, sort) {
     { title: "State", cell: presence },
     { title: "Transport", cell: ({ transport }) => transport ?? "none yet" },
     { title: "Client", wide: true, cell: ({ client, origin, ip }) => [
-      el("span", { title: client }, agent(client)),
+      client && el("span", { title: client }, agent(client)),
       el("span", { class: "quiet" }, [origin, ip].filter(Boolean).join(" · "))] },
     { title: "Age", number: true, cell: ({ age_s: age }) => span(age) },
     { title: "Subscriptions", number: true, cell: ({ subscriptions }) => count(subscriptions) },

@@ -60,6 +60,12 @@ function bench(urls, signal) {
         if (client !== null && client !== mine) return;
         if (state === "ended") client = null;
         tell(words, state === "connected", session);
+        // A browser does not say why it could not connect.
+        if (state === "lost") refusesOrigin(wanted.url, signal).then((refused) => {
+          if (!refused || client !== mine) return;
+          mine.abandon();
+          tell(`refused: the broker lets no page of ${location.origin} connect. Add "${location.origin}" to server.allowed_origins and have the configuration read again`, false);
+        });
       },
     });
     client.start();
@@ -78,6 +84,12 @@ function bench(urls, signal) {
     el("section", { class: "panel" },
       el("div", { class: "row" }, el("h2", {}, "Frames"), tally, el("span", { class: "grow" }), button("Clear", () => frames.replaceChildren())),
       frames));
+}
+
+/** Whether a broker is there whose answers pages of this origin may not read. */
+async function refusesOrigin(url, signal) {
+  const answers = (mode) => fetch(url, { mode, signal, credentials: "omit", cache: "no-store" }).then(() => true, () => false);
+  return !(await answers("cors")) && answers("no-cors");
 }
 
 function subscribeForm(client) {
