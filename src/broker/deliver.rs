@@ -3,8 +3,9 @@
 //! A message published to `/a/b/c` reaches the subscribers of `/**`, `/a/**`, `/a/b/**`, `/a/b/*`
 //! and `/a/b/c`; the channel remembers which of these patterns exist (`matching`). A session that
 //! matches several times gets one copy (protocol.md 62). The walk goes in steps, so that a huge
-//! channel does not keep a worker thread from everything else; dropping it finishes it, so a cancelled
-//! publisher cannot leave the channel stuck with the baton taken.
+//! channel does not keep a worker thread from everything else; dropping it finishes it at once, so nobody
+//! can leave the channel stuck with the baton taken. Who may be cancelled hands it on instead
+//! (`server::dispatch::publish`), because it ends only when nobody else publishes any more.
 
 use std::{collections::HashSet, sync::Arc, task::Waker};
 
@@ -12,7 +13,7 @@ use super::{
     Broker,
     id_hash::IdHash,
     session::{Session, SessionId},
-    topic::{Pending, Seq, Snapshot, Topic},
+    topic::{Delivered, Pending, Seq, Snapshot, Topic},
 };
 use crate::events::{Cause, Policy};
 
@@ -105,6 +106,18 @@ impl Delivery {
             reached: 0,
             done: false,
         }
+    }
+
+    /// Ready once the caller's own message has arrived, whoever carries it there.
+    #[must_use]
+    pub fn arrival(&self) -> Delivered {
+        Delivered::new(Arc::clone(&self.topic), self.own)
+    }
+
+    /// Whether everything has arrived and the baton lies down.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.done
     }
 
     /// Goes on for about a millisecond. Waking the receivers is left to `wakes`.

@@ -94,25 +94,24 @@ pub(in crate::server) fn stamped<R>(
 /// Waits until a published message is in every matching mailbox, carrying it there if need be.
 pub(in crate::server) async fn carry(app: &App, published: Published, wakes: &mut Wakes) {
     match published {
-        Published::Walk(mut delivery) => loop {
-            match delivery.step(wakes) {
-                // A batch of small walks is as long as a large one.
-                Progress::Done if wakes.is_tired() => {
-                    wakes.rest();
-                    return yield_now().await;
-                }
-                Progress::Done => return,
-                // The rest belongs to other publishers: this one need not wait for it.
-                Progress::Others => {
-                    app.tasks.spawn(finish(delivery));
-                    return;
-                }
-                Progress::More => {
-                    wakes.rest();
-                    yield_now().await;
+        Published::Walk(delivery) => {
+            let mut walk = Walk { app, delivery: Some(delivery) };
+            loop {
+                match walk.step(wakes) {
+                    // A batch of small walks is as long as a large one.
+                    Progress::Done if wakes.is_tired() => {
+                        wakes.rest();
+                        return yield_now().await;
+                    }
+                    // The rest, if any, belongs to other publishers: this one need not wait for it.
+                    Progress::Done | Progress::Others => return,
+                    Progress::More => {
+                        wakes.rest();
+                        yield_now().await;
+                    }
                 }
             }
-        },
+        }
         Published::Behind(delivered) => {
             wakes.fire();
             delivered.await;
@@ -134,8 +133,37 @@ pub(in crate::server) async fn carry_told(
             telling.behind.insert(delivered).await;
             telling.behind = None;
         }
-        // Cancelled, this future ends before `telling` does, and its end finishes the walk.
-        walk @ Published::Walk(_) => carry(app, walk, wakes).await,
+        // Cancelled, this future ends before `telling` does: the walk goes on elsewhere then.
+        Published::Walk(delivery) => {
+            telling.behind = Some(delivery.arrival());
+            carry(app, Published::Walk(delivery), wakes).await;
+            telling.behind = None;
+        }
+    }
+}
+
+/// A walk whose publisher may leave, done or not. What is left of it then goes on in a task of its own, with
+/// pauses: dropped, a [`Delivery`] would finish in one go all that others publish meanwhile.
+struct Walk<'a> {
+    app: &'a App,
+    /// Always there; taken at the end.
+    delivery: Option<Delivery>,
+}
+
+impl Walk<'_> {
+    fn step(&mut self, wakes: &mut Wakes) -> Progress {
+        self.delivery.as_mut().map_or(Progress::Done, |delivery| delivery.step(wakes))
+    }
+}
+
+impl Drop for Walk<'_> {
+    fn drop(&mut self) {
+        let Some(rest) = self.delivery.take().filter(|delivery| !delivery.is_done()) else {
+            return;
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            self.app.tasks.spawn_on(finish(rest), &runtime);
+        }
     }
 }
 
@@ -143,7 +171,7 @@ pub(in crate::server) async fn carry_told(
 struct Telling<'a> {
     app: &'a App,
     notice: Option<Notice>,
-    /// The message waits behind those of others, who will deliver it.
+    /// The message has not arrived; if its publisher leaves, others will deliver it.
     behind: Option<Delivered>,
 }
 
