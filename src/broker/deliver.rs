@@ -12,6 +12,7 @@ use std::{collections::HashSet, sync::Arc, task::Waker};
 use super::{
     Broker,
     id_hash::IdHash,
+    matching::Patterns,
     session::{Session, SessionId},
     topic::{Delivered, Pending, Seq, Snapshot, Topic},
 };
@@ -21,6 +22,9 @@ use crate::events::{Cause, Policy};
 const STEP_PUSHES: usize = 4096;
 /// Queued messages that one looks at, or drops, in the time of a push; measured, when none is in a cache.
 const LOOKS_PER_PUSH: usize = 8;
+/// Looks for the patterns over a channel while others are made or swept away between each look and the
+/// next microsecond; then it has to go on with those that it knows.
+const PATTERN_LOOKS_MAX: usize = 8;
 /// Wakers collected before they are fired.
 const WAKES_MAX: usize = 256;
 
@@ -85,10 +89,11 @@ pub struct Delivery {
     lists: Vec<Snapshot>,
     /// Sessions of all lists but the last, by [`Session::kin`].
     met: HashSet<SessionId, IdHash>,
-    list: usize,
     index: usize,
     /// Messages of the run that went into mailboxes so far.
     reached: usize,
+    /// Which of the lists; few, and small because connections have room for a walk.
+    list: u16,
     done: bool,
 }
 
@@ -101,9 +106,9 @@ impl Delivery {
             run: Vec::new(),
             lists: Vec::new(),
             met: HashSet::default(),
-            list: 0,
             index: 0,
             reached: 0,
+            list: 0,
             done: false,
         }
     }
@@ -176,32 +181,56 @@ impl Delivery {
         if !self.topic.next_run(&mut self.run) {
             return false;
         }
-        let Some(first) = self.run.first() else { return false };
+        // Its own topic cannot be swept away while we hold the baton.
+        let patterns = self.patterns();
+        let topics = patterns.iter().chain([&self.topic]);
+        if !Topic::snapshots(topics, &mut self.lists) {
+            self.take_lists_at_once();
+        }
+        self.lists.sort_by_key(|list| list.len());
+        true
+    }
+
+    /// The patterns over the channel.
+    fn patterns(&self) -> Patterns {
+        let Some(first) = self.run.first() else { return Patterns::default() };
         let (broker, channel) = (&self.broker, first.frame.channel());
-        let patterns = self.topic.patterns().get(
+        self.topic.patterns().get(
             &broker.patterns,
             || broker.patterns_over(channel),
             || broker.sweep.rememberers().enter(&self.topic),
-        );
-        // Its own topic cannot be swept away while we hold the baton.
-        let topics = patterns.iter().chain([&self.topic]);
-        self.lists.extend(topics.map(|topic| topic.snapshot()).filter(|list| !list.is_empty()));
-        self.lists.sort_by_key(|list| list.len());
-        true
+        )
+    }
+
+    /// Takes the lists of one moment: clients come and go that may exchange a subscription for another.
+    ///
+    /// Also one for a pattern that is new: it was made before anybody entered it, so before anybody left
+    /// another topic for it, so before that topic was locked here. Then the generation has moved.
+    fn take_lists_at_once(&mut self) {
+        for _ in 0..PATTERN_LOOKS_MAX {
+            let generation = self.broker.patterns.current();
+            let patterns = self.patterns();
+            let topics = patterns.iter().chain([&self.topic]);
+            self.lists.clear();
+            let is_current = || self.broker.patterns.current() == generation;
+            if Topic::snapshots_at_once(topics, &mut self.lists, is_current) {
+                return;
+            }
+        }
     }
 
     /// The next subscriber that this run has not met yet, if one turns up within `budget`: whoever was met
     /// costs a look.
     fn next_session(&mut self, budget: &mut usize) -> Option<Arc<Session>> {
         while *budget > 0 {
-            let list = self.lists.get(self.list)?;
+            let list = self.lists.get(usize::from(self.list))?;
             let Some(session) = list.get(self.index) else {
                 self.list += 1;
                 self.index = 0;
                 continue;
             };
             self.index += 1;
-            let last = self.list + 1 == self.lists.len();
+            let last = usize::from(self.list) + 1 == self.lists.len();
             let new = match (self.lists.len(), last) {
                 (1, _) => true,
                 (_, true) => !self.met.contains(&session.kin()),

@@ -5,9 +5,11 @@
 //! So every subscriber of a channel, exact or by pattern, sees one order, without a task per channel.
 //! Patterns only lend their subscribers; order belongs to the concrete channel.
 //!
-//! Subscribers live in a slab, from which a publish takes a shared snapshot that is rebuilt only
+//! Subscribers have [`Places`], of which a publish takes a shared snapshot that is rebuilt only
 //! after a change: a walk holds no lock and meets each subscriber once, whatever comes and goes.
 //! Lock order: `order`, then `subscribers`. Wakers fire after both are released.
+
+mod places;
 
 use std::{
     collections::VecDeque,
@@ -15,14 +17,15 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
 use parking_lot::Mutex;
-use slab::Slab;
 
+use self::places::Places;
+pub(super) use self::places::Subscriber;
 use super::{
     matching::Remembered,
     reach::Reach,
@@ -35,13 +38,12 @@ const RUN_FRAMES_MAX: usize = 64;
 /// Bytes that one run delivers together; the first frame goes whatever its size.
 const RUN_BYTES_MAX: usize = 64 << 10;
 
+/// Publishers for which a topic where nobody waits keeps room: a kilobyte and a half.
+const WAITING_KEPT: usize = 64;
+
 /// Position of a message in the order of its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Seq(u64);
-
-/// Place of a subscriber in its topic, to leave it again in constant time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Subscriber(usize);
 
 /// Sessions as they stood at one moment.
 pub(super) type Snapshot = Arc<[Arc<Session>]>;
@@ -90,6 +92,8 @@ pub(super) struct Topic {
     published_at: AtomicU64,
     order: Mutex<Order>,
     subscribers: Mutex<Subscribers>,
+    /// How many subscribers have left so far. Written under the lock of `subscribers`.
+    left: AtomicU32,
 }
 
 #[derive(Default)]
@@ -100,7 +104,7 @@ struct Order {
     pending: VecDeque<Pending>,
     /// Whether somebody holds the baton.
     delivering: bool,
-    /// Publishers that wait for the holder to deliver their message.
+    /// Publishers that wait for the holder to deliver their message, in the order of these.
     waiting: Vec<(Seq, Waker)>,
     idle_passes: u8,
     retired: bool,
@@ -108,7 +112,7 @@ struct Order {
 
 #[derive(Default)]
 struct Subscribers {
-    slab: Slab<Arc<Session>>,
+    places: Places,
     snapshot: Option<Snapshot>,
     /// The sweep has found subscribers and looks no more; a new topic is listed.
     unlisted: bool,
@@ -139,7 +143,7 @@ impl Topic {
 
     /// Number of subscribers.
     pub(super) fn subscribers(&self) -> usize {
-        self.subscribers.lock().slab.len()
+        self.subscribers.lock().places.len()
     }
 
     pub(super) const fn is_persistent(&self) -> bool {
@@ -152,16 +156,19 @@ impl Topic {
         if subscribers.retired {
             return Err(Retired(()));
         }
-        subscribers.snapshot = None;
-        Ok(Subscriber(subscribers.slab.insert(session)))
+        let place = subscribers.places.insert(session);
+        let stale = subscribers.snapshot.take();
+        drop(subscribers);
+        // It counts a reference down for each subscriber.
+        drop(stale);
+        Ok(place)
     }
 
     /// Puts `session` in the place of a subscriber: whoever walks meets one of the two.
     pub(super) fn replace(&self, subscriber: Subscriber, session: Arc<Session>) {
         let mut subscribers = self.subscribers.lock();
         let stale = subscribers.snapshot.take();
-        let gone =
-            subscribers.slab.get_mut(subscriber.0).map(|place| std::mem::replace(place, session));
+        let gone = subscribers.places.replace(subscriber, session);
         drop(subscribers);
         drop((stale, gone));
     }
@@ -171,10 +178,12 @@ impl Topic {
     pub(super) fn remove(&self, subscriber: Subscriber) -> bool {
         let mut subscribers = self.subscribers.lock();
         let stale = subscribers.snapshot.take();
-        let gone = subscribers.slab.try_remove(subscriber.0);
+        let gone = subscribers.places.remove(subscriber);
+        // Release: who reads it, and takes the lists of subscribers then, finds wherever the one who leaves
+        // entered before.
+        self.left.store(self.left.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         let mut unlisted = false;
-        if subscribers.slab.is_empty() {
-            subscribers.slab = Slab::new();
+        if subscribers.places.is_empty() {
             unlisted = !self.persistent && std::mem::take(&mut subscribers.unlisted);
         }
         drop(subscribers);
@@ -184,10 +193,45 @@ impl Topic {
 
     /// The subscribers of this moment; costs a copy only after a change.
     pub(super) fn snapshot(&self) -> Snapshot {
-        let mut subscribers = self.subscribers.lock();
-        let Subscribers { slab, snapshot, .. } = &mut *subscribers;
-        let build = || slab.iter().map(|(_, session)| Arc::clone(session)).collect();
-        Arc::clone(snapshot.get_or_insert_with(build))
+        self.subscribers.lock().snapshot()
+    }
+
+    /// Appends to `lists` the subscribers of each topic that has some, one topic after the other. False if somebody
+    /// has left one of them meanwhile, before its turn: who entered another one for it, after the turn of
+    /// that, is in none of the lists, although it never was without a subscription.
+    ///
+    /// If nobody has, who was in a topic at the beginning is so at its turn. The counters only grow, so
+    /// their sums are equal only if each of them is.
+    pub(super) fn snapshots<'a>(
+        topics: impl Iterator<Item = &'a Arc<Self>> + Clone,
+        lists: &mut Vec<Snapshot>,
+    ) -> bool {
+        let before = topics.clone().map(|topic| topic.left.load(Ordering::Acquire));
+        let before = before.fold(0, u32::wrapping_add);
+        let mut after = 0_u32;
+        for topic in topics {
+            let mut subscribers = topic.subscribers.lock();
+            after = after.wrapping_add(topic.left.load(Ordering::Relaxed));
+            lists.extend(subscribers.snapshot_of_some());
+        }
+        before == after
+    }
+
+    /// As [`Self::snapshots`], all of one moment, in which `is_current` is asked as well; returns its
+    /// answer. Holds the locks of all topics, for as long as it takes to copy what has changed.
+    ///
+    /// They are taken in the order of addresses, so that two who do this wait for each other, not both.
+    pub(super) fn snapshots_at_once<'a>(
+        topics: impl Iterator<Item = &'a Arc<Self>>,
+        lists: &mut Vec<Snapshot>,
+        is_current: impl FnOnce() -> bool,
+    ) -> bool {
+        let mut topics: Vec<_> = topics.collect();
+        topics.sort_unstable_by_key(|topic| Arc::as_ptr(topic));
+        let mut locked: Vec<_> = topics.iter().map(|topic| topic.subscribers.lock()).collect();
+        let current = is_current();
+        lists.extend(locked.iter_mut().filter_map(|subscribers| subscribers.snapshot_of_some()));
+        current
     }
 
     /// Gives a message its place; true if the caller now holds the baton.
@@ -233,7 +277,11 @@ impl Topic {
         let mut order = self.order.lock();
         order.delivered = Seq(order.delivered.0 + count as u64);
         let end = order.delivered;
-        wakes.extend(order.waiting.extract_if(.., |(seq, _)| *seq < end).map(|(_, waker)| waker));
+        let count = order.waiting.partition_point(|(seq, _)| *seq < end);
+        wakes.extend(order.waiting.drain(..count).map(|(_, waker)| waker));
+        if order.waiting.is_empty() && order.waiting.capacity() > WAITING_KEPT {
+            order.waiting = Vec::new();
+        }
         (end, !order.pending.is_empty())
     }
 
@@ -241,7 +289,7 @@ impl Topic {
     pub(super) fn look(&self, passes: u8) -> Use {
         let mut order = self.order.lock();
         let mut subscribers = self.subscribers.lock();
-        if self.persistent || !subscribers.slab.is_empty() {
+        if self.persistent || !subscribers.places.is_empty() {
             order.idle_passes = 0;
             subscribers.unlisted = true;
             return Use::Subscribed;
@@ -264,11 +312,26 @@ impl Topic {
         if seq < order.delivered {
             return true;
         }
-        match order.waiting.iter_mut().find(|(known, _)| *known == seq) {
-            Some((_, known)) => known.clone_from(waker),
-            None => order.waiting.push((seq, waker.clone())),
+        match order.waiting.binary_search_by_key(&seq, |(known, _)| *known) {
+            Ok(index) => {
+                if let Some((_, known)) = order.waiting.get_mut(index) {
+                    known.clone_from(waker);
+                }
+            }
+            // Nearly always the last one: who publishes begins to wait at once.
+            Err(index) => order.waiting.insert(index, (seq, waker.clone())),
         }
         false
+    }
+}
+
+impl Subscribers {
+    fn snapshot(&mut self) -> Snapshot {
+        Arc::clone(self.snapshot.get_or_insert_with(|| self.places.to_shared()))
+    }
+
+    fn snapshot_of_some(&mut self) -> Option<Snapshot> {
+        (!self.places.is_empty()).then(|| self.snapshot())
     }
 }
 

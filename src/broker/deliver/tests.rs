@@ -4,6 +4,7 @@ use std::{
     future::Future,
     iter,
     pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Waker},
 };
 
@@ -216,6 +217,51 @@ fn p067_a_message_after_the_subscription_arrives_and_one_after_its_end_does_not(
     node.behind("/a", 3);
     finish(&mut walk);
     assert_eq!(node.got(0), [2], "3 was published after the end of the subscription");
+}
+
+/// Lists were taken one after the other: who entered the first one after its turn and left the last one
+/// before its turn was in neither. With a crowd that changes in between, a quarter of the messages was lost.
+#[test]
+fn a_session_that_exchanges_its_subscription_all_the_time_misses_nothing() {
+    const MESSAGES: usize = 200;
+    const CROWD: u32 = 500;
+    let mut config = Config::default();
+    config.limits.sessions = 1_000;
+    let node = Node::new(&config, 1);
+    let broker = &node.broker;
+    let crowd: Vec<_> = (1..=CROWD)
+        .map(|number| {
+            let id = SessionId::from_bytes((u128::from(number) << 64).to_be_bytes());
+            let session = broker.handshake(id, None, start()).unwrap();
+            broker.subscribe(&session, &name("/a/*")).unwrap();
+            session
+        })
+        .collect();
+    let exchanging = &node.sessions[0].0;
+    let exchange = |session: &Arc<Session>, from: &str, to: &str| {
+        broker.subscribe(session, &name(to)).unwrap();
+        broker.unsubscribe(session, &name(from)).unwrap();
+    };
+    node.subscribe(0, "/a/b");
+    let stop = AtomicBool::new(false);
+    let over = || stop.load(Ordering::Relaxed);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !over() {
+                exchange(exchanging, "/a/b", "/**");
+                exchange(exchanging, "/**", "/a/b");
+            }
+        });
+        threads.spawn(|| {
+            for session in crowd.iter().cycle().take_while(|_| !over()) {
+                broker.unsubscribe(session, &name("/a/*")).unwrap();
+                broker.subscribe(session, &name("/a/*")).unwrap();
+            }
+        });
+        (0..MESSAGES).for_each(|number| drop(finish(&mut node.walk("/a/b", number))));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(node.got(0), (0..MESSAGES).collect::<Vec<_>>());
 }
 
 #[test]

@@ -69,6 +69,33 @@ fn one_waiting_publisher_has_one_waker_the_latest() {
     assert_eq!((first.rings(), second.rings()), (0, 1));
 }
 
+/// Each of them looked for itself among all the others, and the topic kept the room for all.
+#[test]
+fn a_crowd_of_waiting_publishers_is_told_in_order_and_leaves_no_room_behind() {
+    const CROWD: u64 = 1_000;
+    let topic = Arc::new(Topic::default());
+    (0..CROWD).for_each(|number| drop(topic.enqueue(message(number as usize, 0))));
+    let bells: Vec<_> = (0..CROWD).map(|_| Bell::new()).collect();
+    // In whatever order they begin to wait, and ask again.
+    for odd in [1, 0, 1] {
+        for (number, (_, waker)) in (0_u64..).zip(&bells).filter(|(number, _)| number % 2 == odd) {
+            assert!(!is_ready(&topic, Seq(number), waker));
+        }
+    }
+    let mut told = 0;
+    while told < CROWD as usize {
+        let count = run(&topic).len();
+        let mut wakes = Vec::new();
+        topic.delivered(count, &mut wakes);
+        wakes.into_iter().for_each(Waker::wake);
+        told += count;
+        let (rung, silent) = bells.split_at(told);
+        assert!(silent.iter().all(|(bell, _)| bell.rings() == 0));
+        assert!(rung[told - count..].iter().all(|(bell, _)| bell.rings() == 1));
+    }
+    assert!(topic.order.lock().waiting.capacity() <= WAITING_KEPT);
+}
+
 #[test]
 fn a_run_ends_at_its_frame_and_byte_limits_but_has_one_frame_at_least() {
     let topic = Topic::default();
