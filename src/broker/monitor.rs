@@ -123,8 +123,8 @@ impl Broker {
         let id = self.events.listen(Arc::clone(rights)).map_err(limit)?;
         let payload = rights.payload && self.settings.monitor_payloads;
         let prefix = Arc::clone(&self.settings.monitor_prefix);
-        let made =
-            Feed::new(Arc::clone(&self.events), id, prefix, payload, Arc::clone(&self.meter));
+        let (events, meter) = (Arc::clone(&self.events), Arc::clone(&self.meter));
+        let made = Feed::new(Arc::downgrade(session), events, id, prefix, payload, meter);
         let made = Arc::new(made);
         let feed = session.monitor(Arc::clone(&made));
         if feed.as_ref().is_some_and(|feed| Arc::ptr_eq(feed, &made)) {

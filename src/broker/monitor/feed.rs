@@ -5,7 +5,7 @@
 //! here. Source: monitoring.md 3, 8.4, 8.6.
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::names::{FEED_A, places};
 use crate::{
     bayeux::{ChannelName, Frame, Meter},
+    broker::session::Session,
     events::{Entry, Events, Interest, ListenerId, Stats},
 };
 
@@ -27,6 +28,7 @@ const RESPONSE_EVENTS_MAX: usize = 1_000;
 /// See the module documentation.
 #[derive(Debug)]
 pub(in crate::broker) struct Feed {
+    session: Weak<Session>,
     events: Arc<Events>,
     id: ListenerId,
     prefix: Arc<str>,
@@ -40,6 +42,7 @@ pub(in crate::broker) struct Feed {
 
 impl Feed {
     pub(super) fn new(
+        session: Weak<Session>,
         events: Arc<Events>,
         id: ListenerId,
         prefix: Arc<str>,
@@ -47,7 +50,7 @@ impl Feed {
         meter: Arc<Meter>,
     ) -> Self {
         let (due, returned) = (AtomicBool::new(false), Mutex::default());
-        Self { events, id, prefix, payload, meter, due, returned }
+        Self { session, events, id, prefix, payload, meter, due, returned }
     }
 
     pub(in crate::broker) fn is_due(&self) -> bool {
@@ -96,7 +99,8 @@ impl Feed {
         self.events.forget(self.id);
     }
 
-    /// Takes back what was not written.
+    /// Takes back what was not written, and wakes the carrier that there is now: it may be the held connect
+    /// of a session that acknowledges, whose batches give nothing else back.
     pub(in crate::broker) fn give_back(&self, frames: Vec<Frame>) {
         if frames.is_empty() {
             return;
@@ -106,6 +110,9 @@ impl Feed {
         returned.extend(newer);
         drop(returned);
         self.set_due();
+        if let Some(session) = self.session.upgrade() {
+            session.events_due(true);
+        }
     }
 
     fn encode(&self, entries: &[Entry], frames: &mut Vec<Frame>) {

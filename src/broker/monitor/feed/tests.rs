@@ -213,6 +213,26 @@ fn a_session_that_acknowledges_gets_events_with_its_numbers_and_keeps_none() {
     assert!(batch.frames().is_empty());
 }
 
+/// They waited until the hold of the newer connect was over.
+#[test]
+fn events_that_an_older_connect_did_not_write_wake_a_newer_one() {
+    let mut node = Node::new(Carrier::Poll, &["/meta/**"]);
+    node.session.start_acknowledging();
+    node.happen(1);
+    let (_, stuck) = node.session.take_numbered(node.owner).unwrap();
+    assert_eq!(stuck.frames().len(), 1);
+    (_, node.owner) = node.broker.connect(&node.session, Carrier::Poll, start());
+    let (bell, waker) = Bell::new();
+    let mut cx = std::task::Context::from_waker(&waker);
+    let mut signal = std::pin::pin!(node.session.signal(node.owner));
+    assert!(signal.as_mut().poll(&mut cx).is_pending());
+    drop(stuck);
+    assert_eq!(bell.rings(), 1);
+    assert!(signal.as_mut().poll(&mut cx).is_ready());
+    let (_, batch) = node.session.take_numbered(node.owner).unwrap();
+    assert_eq!(settled(batch).len(), 1);
+}
+
 #[test]
 fn the_end_of_the_session_ends_its_listener() {
     let node = Node::new(Carrier::Socket, &["/meta/**"]);
