@@ -2,7 +2,7 @@
 //!
 //! Everything here is plain synchronous code. It takes `now` as an argument, never waits, never reads
 //! a clock or a random source, and knows no transport: bytes have become frames before they come
-//! in, and leave as [`Batch`]es that a transport writes. That is what lets `tests/simulation.rs` run
+//! in, and leave as [`Batch`]es that a transport writes. That is what lets `tests/simulation` run
 //! thousands of seeded histories against it.
 //!
 //! - [`Session`] is a locked struct without a task of its own; whoever holds a connection takes from
@@ -11,6 +11,7 @@
 //! - [`Delivery`] carries published frames to every matching mailbox.
 //! - `direct` puts a message into one mailbox.
 //! - `expiry` knows when sessions are due whose clients stay away; `sweep` does what is due.
+//! - `shed` ends sessions when all queues together are too large.
 
 mod ack;
 mod activity;
@@ -40,6 +41,7 @@ mod rules;
 mod served;
 mod session;
 mod settings;
+mod shed;
 mod subscribe;
 mod sweep;
 mod tell;
@@ -94,6 +96,7 @@ use self::{
     served::Served,
     session::Subscription,
     settings::Settings,
+    shed::Round,
     sweep::Sweep,
     topic::Topic,
 };
@@ -120,6 +123,7 @@ pub struct Broker {
     topics_len: AtomicUsize,
     patterns: PatternGeneration,
     sweep: Sweep,
+    shedding: Mutex<Option<Round>>,
     holds: Arc<Holds>,
     served: Served,
     rules: Rules,
@@ -153,6 +157,7 @@ impl Broker {
             topics_len: AtomicUsize::new(0),
             patterns: PatternGeneration::default(),
             sweep: Sweep::default(),
+            shedding: Mutex::default(),
             holds: Arc::default(),
             served: Served::default(),
             rules: Rules::new(config),

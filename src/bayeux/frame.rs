@@ -177,6 +177,11 @@ impl Frame {
         self.0.wire.len()
     }
 
+    /// Its part of [`Frame::bytes`], if all clones have equal parts. Concurrent changes may show a moment later.
+    pub fn share(&self) -> usize {
+        self.bytes() / Arc::strong_count(&self.0)
+    }
+
     /// The whole WebSocket message compressed with permessage-deflate, without context from other
     /// messages and with the largest window. `None` if that would not be smaller.
     ///

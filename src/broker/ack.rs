@@ -56,6 +56,11 @@ impl AckWindow {
         forgotten.filter_map(|(_, frame)| frame.mark()).filter(|mark| mark.trail().is_some())
     }
 
+    /// What is not acknowledged, oldest first.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.sent.iter().map(|(_, frame)| frame)
+    }
+
     /// Everything that is not acknowledged, oldest first.
     pub(super) fn into_frames(self) -> Vec<Frame> {
         self.sent.into_iter().map(|(_, frame)| frame).collect()

@@ -15,6 +15,7 @@ mod lossy;
 mod out;
 mod outcome;
 mod parked;
+mod weight;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 

@@ -41,6 +41,7 @@ use super::{
     mailbox::{Carrier, Generation, Mailbox, Pushed, QueueBounds, Take},
     routes::SharedRoutes,
     settings::Settings,
+    shed::Weight,
     topic::{Subscriber, Topic},
 };
 use crate::{
@@ -195,6 +196,11 @@ impl Session {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.mailbox.lock().bytes()
+    }
+
+    /// What its end would free; see [`Mailbox::weight`].
+    pub(super) fn weight(&self, least: usize) -> Option<(Weight, usize)> {
+        self.mailbox.lock().weight(least)
     }
 
     /// Messages and bytes in its queue, and the lossy messages that it dropped so far.

@@ -14,15 +14,11 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Broker, Cause, matching::Rememberers, session::Due, session::Session, topic::Use};
+use super::{Broker, Cause, matching::Rememberers, session::Due, topic::Use};
 use crate::bayeux::ChannelName;
 
 /// Sessions or channels that one step of a tick looks at: a few milliseconds, if all of them end.
 pub(super) const STEP: usize = 4096;
-/// Share of the queue ceiling above which the largest queues are ended, in percent.
-const SHED_PRESSURE_PERCENT: usize = 85;
-/// Sessions that one tick may end to get below the shedding mark.
-const SHED_PER_TICK: usize = 64;
 /// Consecutive ticks without subscriber or message after which a channel vanishes: three seconds,
 /// as long as three of CometD's sweeps (protocol.md 121).
 pub(super) const SWEEP_PASSES: u8 = 6;
@@ -80,11 +76,12 @@ impl Broker {
     /// pause (protocol.md 53).
     pub fn tick(&self, now: Instant) -> bool {
         self.clock.tick(now);
-        if self.expire(now) || self.sweep() {
+        // While channels are looked at, the tick has shed already.
+        let sweeps = !self.sweep.left.lock().is_empty();
+        if self.expire(now) || !sweeps && self.shed() || self.sweep() {
             return true;
         }
         self.forget_unclaimed(self.clock.at(now));
-        self.shed();
         self.forget_patterns();
         false
     }
@@ -111,27 +108,6 @@ impl Broker {
             }
         }
         more
-    }
-
-    /// Ends the largest queues while the ceiling is near, so that publishers are not refused for
-    /// the sake of clients that do not read.
-    fn shed(&self) {
-        if self.pressure_percent() < SHED_PRESSURE_PERCENT {
-            return;
-        }
-        let mut queues: Vec<(usize, Arc<Session>)> = self
-            .sessions
-            .iter()
-            .map(|entry| (entry.queued_bytes(), Arc::clone(entry.value())))
-            .filter(|(bytes, _)| *bytes > 0)
-            .collect();
-        queues.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (_, session) in queues.into_iter().take(SHED_PER_TICK) {
-            if self.pressure_percent() < SHED_PRESSURE_PERCENT {
-                return;
-            }
-            self.end(&session, Cause::Limit);
-        }
     }
 
     /// Looks at channels without subscribers; true if some are left for this tick.

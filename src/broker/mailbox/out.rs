@@ -53,6 +53,11 @@ impl Mailbox {
         out.writer.take().map(|writer| *writer)
     }
 
+    /// Bytes of the batch that is out.
+    pub(super) fn out_bytes(&self) -> usize {
+        self.out.as_ref().map_or(0, |out| out.size().1)
+    }
+
     /// Frames and bytes that count although they are not in the queue: in a carrier's hands,
     /// unacknowledged or parked.
     pub(super) fn elsewhere(&self) -> (usize, usize) {

@@ -263,6 +263,11 @@ impl Mailbox {
         Some(pushed)
     }
 
+    /// Messages that are parked.
+    pub(super) fn parked_frames(&self) -> impl Iterator<Item = &Frame> {
+        self.transit.iter().flat_map(|transit| &transit.parked.frames)
+    }
+
     /// Number and bytes of parked messages.
     pub(super) fn parked(&self) -> (usize, usize) {
         self.transit

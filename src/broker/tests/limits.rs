@@ -112,6 +112,99 @@ fn above_85_percent_the_largest_queues_end_until_below() {
     drop(none);
 }
 
+/// Opens so many sessions, with numbers from `first` on, that subscribe to what `channel` says.
+fn crowd(
+    broker: &Arc<Broker>,
+    first: u128,
+    count: u128,
+    channel: impl Fn(u128) -> String,
+) -> Vec<Arc<Session>> {
+    (first..first + count)
+        .map(|number| {
+            let id = SessionId::from_bytes(number.to_be_bytes());
+            let session = broker.handshake(id, None, start()).unwrap();
+            broker.subscribe(&session, &name(&channel(number))).unwrap();
+            session
+        })
+        .collect()
+}
+
+/// A message of so many bytes and some.
+fn large(bytes: usize) -> String {
+    format!("[1{}]", " ".repeat(bytes))
+}
+
+/// Clients that stalled on one broadcast were taken for the largest: in seven ticks 448 of these 500 ended,
+/// and not one byte was freed.
+#[test]
+fn above_85_percent_sessions_end_that_free_something() {
+    let (broker, now) = broker(|config| config.limits.queued_bytes = Some(1 << 20));
+    let sharing = crowd(&broker, 1, 500, |_| "/shared".to_owned());
+    let own = crowd(&broker, 1_001, 80, |number| format!("/own/{number}"));
+    publish(&broker, "/shared", &large(20_000));
+    (1_001..1_081).for_each(|number| publish(&broker, &format!("/own/{number}"), &large(11_000)));
+    assert!(broker.pressure_percent() >= 85);
+    while broker.tick(now + TICK) {}
+    assert_eq!(broker.pressure_percent(), 84);
+    assert!(sharing.iter().all(|session| !session.has_ended()));
+    assert_eq!(own.iter().filter(|session| session.has_ended()).count(), 2);
+}
+
+#[test]
+fn above_85_percent_few_sessions_end_while_that_frees_nothing() {
+    let (broker, now) = broker(|config| config.limits.queued_bytes = Some(1 << 20));
+    let sharing = crowd(&broker, 1, 10, |_| "/shared".to_owned());
+    let ended = || sharing.iter().filter(|session| session.has_ended()).count();
+    publish(&broker, "/shared", &large(900_000));
+    for (tick, expected) in [(1, 4), (2, 8), (3, 10)] {
+        while broker.tick(now + tick * TICK) {}
+        assert_eq!(ended(), expected, "tick {tick}");
+    }
+    assert_eq!(broker.queued_bytes(), 0);
+}
+
+#[test]
+fn what_is_not_acknowledged_is_freed_and_what_a_carrier_has_comes_last() {
+    let (broker, now) = broker(|config| config.limits.queued_bytes = Some(1 << 20));
+    let sessions = crowd(&broker, 1, 3, |number| format!("/own/{number}"));
+    let [waiting, acknowledging, carried] = &*sessions else { panic!("three sessions") };
+    acknowledging.start_acknowledging();
+    for (number, bytes) in [(1, 200_000), (2, 300_000), (3, 400_000)] {
+        publish(&broker, &format!("/own/{number}"), &large(bytes));
+    }
+    let (_, owner) = broker.connect(acknowledging, Carrier::Poll, now);
+    drop(acknowledging.take_numbered(owner));
+    let (_, owner) = broker.connect(carried, Carrier::Poll, now);
+    let batch = carried.take(owner, Take::ALL);
+    let ended = || [waiting, acknowledging, carried].map(|session| session.has_ended());
+    while broker.tick(now + TICK) {}
+    assert_eq!(ended(), [false, true, false]);
+    drop(batch);
+}
+
+#[test]
+fn a_crowd_is_looked_at_in_steps_and_channels_once_a_tick() {
+    let count = 2 * sweep::STEP as u128;
+    let (broker, now) = broker(|config| {
+        config.limits.sessions = 10_000;
+        config.limits.queued_bytes = Some(1 << 20);
+    });
+    let sharing = crowd(&broker, 1, count, |_| "/shared".to_owned());
+    publish(&broker, "/unused", "1");
+    publish(&broker, "/shared", &large(900_000));
+    for tick in 1..=u32::from(sweep::SWEEP_PASSES) {
+        assert_eq!(broker.channels(), 2, "tick {tick}");
+        let mut steps = 1;
+        while broker.tick(now + tick * TICK) {
+            steps += 1;
+        }
+        assert_eq!(steps, 2, "tick {tick}");
+    }
+    assert_eq!(broker.channels(), 1, "the one that nobody uses is gone");
+    let ended = sharing.iter().filter(|session| session.has_ended()).count();
+    assert_eq!(ended, 4 * usize::from(sweep::SWEEP_PASSES));
+}
+
 #[test]
 fn at_the_ceiling_publishes_are_refused() {
     let (broker, now, session) = ceiling();

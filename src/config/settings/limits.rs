@@ -90,8 +90,8 @@ pub(super) fn of_messages() -> Vec<Setting<Config>> {
             |c| &mut c.limits.queued_bytes,
             Optional { word: Some("auto"), form: OrUnlimited(Size(1 << 20, 1 << 50)) },
             "Most bytes in all queues together, a shared message counted once. At 70 % handshakes \
-             are refused, at 85 % the sessions with the largest queues end, at 100 % publishes are \
-             refused. `auto`: half of the memory limit of the process.",
+             are refused, at 85 % the sessions end whose queues free the most (of a shared message its \
+             share), at 100 % publishes are refused. `auto`: half of the memory limit of the process.",
         ),
     ]
 }
