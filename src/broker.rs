@@ -232,7 +232,7 @@ impl Broker {
         now: Instant,
     ) -> Generation {
         let life = self.clock.after(now, self.settings.max_interval);
-        let at = (self.clock.micros(now) / 1_000) as u32;
+        let at = self.clock.micros(now) / 1_000;
         let generation = session.claim(carrier, held, life, at);
         if !held {
             self.schedule(session, life);

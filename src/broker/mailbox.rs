@@ -321,7 +321,7 @@ impl Mailbox {
 
     /// Entitles a new carrier; to be woken are the old one and a writer that is stuck with a batch. `now`:
     /// milliseconds of the broker's time.
-    pub(super) fn claim(&mut self, carrier: Carrier, now: u32) -> (Generation, [Option<Waker>; 2]) {
+    pub(super) fn claim(&mut self, carrier: Carrier, now: u64) -> (Generation, [Option<Waker>; 2]) {
         self.owner = self.owner.next(now);
         self.carrier = carrier;
         self.inherited &= carrier != Carrier::Socket;

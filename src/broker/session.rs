@@ -336,7 +336,7 @@ impl Session {
 
     /// Hands delivery to a new carrier; the deadline is off while `held`, else `life`. A session that is
     /// leaving has a deadline always: nothing that its client may hold open delivers.
-    pub(super) fn claim(&self, carrier: Carrier, held: bool, life: u64, now: u32) -> Generation {
+    pub(super) fn claim(&self, carrier: Carrier, held: bool, life: u64, now: u64) -> Generation {
         let mut mailbox = self.mailbox.lock();
         let deadline = if held && !mailbox.is_leaving() { HELD } else { life };
         let (generation, wakers) = mailbox.claim(carrier, now);

@@ -2,8 +2,8 @@
 
 /// Counts the carriers that a session has had; only the newest may take messages.
 ///
-/// The upper half is the number; the lower one says when it began, in milliseconds of the broker's time,
-/// for want of room elsewhere. One integer, because it is compared at every delivery.
+/// The lower 40 bits say when it began, in milliseconds of the broker's time, for want of room elsewhere:
+/// enough for 34 years. Those above are the number. One integer, because it is compared at every delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Generation(u64);
 
@@ -25,17 +25,17 @@ impl Generation {
     pub(in crate::broker) const NONE: Self = Self(0);
 
     /// The one after it, which begins at `now`.
-    pub(super) const fn next(self, now: u32) -> Self {
-        let number = (self.0 >> u32::BITS) + 1;
-        Self(number << u32::BITS | now as u64)
+    pub(super) const fn next(self, now: u64) -> Self {
+        let number = self.0 >> TIME_BITS;
+        // 0 is nobody's.
+        let next = if number == NUMBER_MAX { 1 } else { number + 1 };
+        Self(next << TIME_BITS | now & TIME_MAX)
     }
 
     /// Whether the carrier had its session already when a message arrived: at `accepted`, in
     /// microseconds of the broker's time.
     pub(in crate::broker) const fn was_there(self, accepted: u64) -> bool {
-        // Both wrap after 49 days.
-        let since = ((accepted / 1_000) as u32).wrapping_sub(self.0 as u32);
-        self.0 >> u32::BITS != 0 && since <= u32::MAX / 2
+        self.0 >> TIME_BITS != 0 && accepted / 1_000 >= self.0 & TIME_MAX
     }
 }
 
@@ -45,6 +45,12 @@ impl Carrier {
         matches!(self, Self::Socket | Self::Stream)
     }
 }
+
+/// Bits of a generation that say when it began.
+const TIME_BITS: u32 = 40;
+const TIME_MAX: u64 = (1 << TIME_BITS) - 1;
+/// The largest number of a carrier: sixteen million.
+const NUMBER_MAX: u64 = u64::MAX >> TIME_BITS;
 
 #[cfg(test)]
 mod tests {
@@ -56,17 +62,20 @@ mod tests {
         assert!(first.was_there(70_000) && first.was_there(90_000_000));
         assert!(!first.was_there(69_999));
         assert!(!Generation::NONE.was_there(70_000), "nobody was");
-        // The clock of claims wraps.
-        let late = first.next(u32::MAX);
-        assert!(late.was_there((u64::from(u32::MAX) + 5) * 1_000));
-        assert!(!late.was_there((u64::from(u32::MAX) - 5) * 1_000));
+        // In half of the 49 days that 32 bits can hold, this turned round.
+        let year_us = 365 * 86_400 * 1_000_000;
+        assert!(first.was_there(25 * 86_400 * 1_000_000) && first.was_there(30 * year_us));
+        let late = first.next(30 * year_us / 1_000);
+        assert!(late.was_there(30 * year_us) && !late.was_there(30 * year_us - 1));
     }
 
     #[test]
     fn two_claims_of_one_moment_differ() {
         let first = Generation::NONE.next(70);
         assert_ne!(first, first.next(70));
-        let last = Generation(u64::from(u32::MAX) << u32::BITS).next(7);
-        assert_eq!(last, Generation(7), "it begins anew");
+        let mut last = Generation(NUMBER_MAX << TIME_BITS);
+        assert_ne!(last, Generation::NONE);
+        last = last.next(7);
+        assert_eq!(last, Generation::NONE.next(7), "it begins anew, and is a carrier");
     }
 }
