@@ -313,6 +313,7 @@ impl Broker {
         }
         // Last, so that a carrier which is told finds everything gone already.
         let closed = session.close_mailbox(told);
+        self.forget_monitor(session);
         let what = self.count_end(session, cause, closed);
         let within = |pattern: &ChannelName| {
             subscriptions.iter().any(|known| pattern.covers(known.name.as_str()))

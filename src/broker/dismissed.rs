@@ -5,7 +5,7 @@
 //! begin anew. Source: docs/admin-api.md, `disconnect`.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     time::Duration,
 };
 
@@ -19,8 +19,9 @@ pub(super) struct Dismissed(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    ids: HashSet<SessionId, IdHash>,
-    /// Oldest first, with the times at which they are forgotten.
+    /// With the times until which they are known.
+    ids: HashMap<SessionId, u64, IdHash>,
+    /// Oldest first. Who is over goes when another one comes.
     order: VecDeque<(u64, SessionId)>,
 }
 
@@ -35,13 +36,13 @@ impl Dismissed {
             let Some((_, gone)) = known.order.pop_front() else { break };
             known.ids.remove(&gone);
         }
-        if known.ids.insert(id) {
+        if known.ids.insert(id, due).is_none() {
             known.order.push_back((due, id));
         }
     }
 
-    fn has(&self, id: SessionId) -> bool {
-        self.0.lock().ids.contains(&id)
+    fn has(&self, id: SessionId, now: u64) -> bool {
+        self.0.lock().ids.get(&id).is_some_and(|due| now < *due)
     }
 }
 
@@ -50,7 +51,7 @@ impl Broker {
     /// as any client is waited for, the longest pause that one may announce included.
     #[must_use]
     pub fn is_dismissed(&self, id: SessionId) -> bool {
-        self.dismissed.has(id)
+        self.dismissed.has(id, self.clock.latest())
     }
 }
 
@@ -71,20 +72,24 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_forgotten_when_their_time_is_over_and_others_come() {
+    fn sessions_are_known_for_their_time_and_go_when_others_come() {
         let dismissed = Dismissed::default();
         dismissed.remember(id(1), 0, LIFE);
         dismissed.remember(id(2), 50, LIFE);
-        assert!(dismissed.has(id(1)) && dismissed.has(id(2)) && !dismissed.has(id(3)));
+        let has = |number, now| dismissed.has(id(number), now);
+        assert!(has(1, 99) && has(2, 99) && !has(3, 99));
+        assert!(!has(1, 100) && has(2, 100), "its time is over, whether others come or not");
         dismissed.remember(id(3), 100, LIFE);
-        assert!(!dismissed.has(id(1)) && dismissed.has(id(2)) && dismissed.has(id(3)));
+        assert!(!has(1, 100) && has(2, 100) && has(3, 100));
+        assert_eq!(dismissed.0.lock().ids.len(), 2);
     }
 
     #[test]
     fn there_are_never_more_than_the_limit() {
         let dismissed = Dismissed::default();
         (0..=DISMISSED_MAX).for_each(|number| dismissed.remember(id(number), 0, LIFE));
-        assert!(!dismissed.has(id(0)) && dismissed.has(id(1)) && dismissed.has(id(DISMISSED_MAX)));
+        let has = |number| dismissed.has(id(number), 0);
+        assert!(!has(0) && has(1) && has(DISMISSED_MAX));
         let known = dismissed.0.lock();
         assert_eq!((known.ids.len(), known.order.len()), (DISMISSED_MAX, DISMISSED_MAX));
     }

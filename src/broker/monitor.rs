@@ -78,6 +78,19 @@ impl Broker {
         session.feed().is_some_and(|feed| feed.unwant(name))
     }
 
+    /// Lets go of a session that has ended. While nobody listens no pulse would.
+    pub(super) fn forget_monitor(&self, session: &Session) {
+        if !session.is_monitor() {
+            return;
+        }
+        let mut monitoring = self.monitoring.lock();
+        let is_it = |known: &Arc<Session>| std::ptr::eq(&raw const **known, session);
+        let gone: Vec<_> =
+            monitoring.sessions.extract_if(.., |(_, known)| is_it(known)).collect();
+        drop(monitoring);
+        drop(gone);
+    }
+
     /// Subscriptions of a session, those to monitoring channels included.
     #[must_use]
     pub fn subscriptions(&self, session: &Session) -> usize {
@@ -93,7 +106,6 @@ impl Broker {
         let mut monitoring = self.monitoring.lock();
         monitoring.pulses += 1;
         let polls_too = monitoring.pulses.is_multiple_of(PULSES_PER_POLL);
-        monitoring.sessions.retain(|(_, session)| session.feed().is_some());
         let due = |(id, _): &&(ListenerId, Arc<Session>)| pulse.listeners.contains(id);
         let due: Vec<_> =
             monitoring.sessions.iter().filter(due).map(|(_, it)| Arc::clone(it)).collect();
@@ -129,6 +141,10 @@ impl Broker {
         let feed = session.monitor(Arc::clone(&made));
         if feed.as_ref().is_some_and(|feed| Arc::ptr_eq(feed, &made)) {
             self.monitoring.lock().sessions.push((id, Arc::clone(session)));
+            // Who ends a session looks for it here afterwards: it is found, or its feed is gone already.
+            if session.feed().is_none() {
+                self.forget_monitor(session);
+            }
         } else {
             // Another request was faster, or the session has ended.
             made.forget();

@@ -88,6 +88,7 @@ impl Broker {
             self.end(&session, Cause::Client);
             return Err(Refusal::SessionUnknown);
         };
+        self.forget_monitor(old);
         self.sessions.remove(&old.id());
         self.roster.remove(old);
         self.served.leave(old);

@@ -125,8 +125,6 @@ fn who_was_sent_away_in_a_long_pause_is_known_when_it_comes_back() {
             later += TICK;
             while broker.tick(later) {}
         }
-        let other = broker.handshake(id(u8::try_from(minutes).unwrap()), None, later).unwrap();
-        assert!(broker.kick(&other, false));
         assert_eq!(broker.is_dismissed(id(1)), known, "{minutes} minutes");
     }
 }

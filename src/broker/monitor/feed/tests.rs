@@ -239,6 +239,8 @@ fn the_end_of_the_session_ends_its_listener() {
     assert_eq!(node.broker.events().monitors(), 1);
     node.broker.end(&node.session, Cause::Kicked);
     assert_eq!(node.broker.events().monitors(), 0);
+    // Nobody listens, so there is no pulse: the last one that ended stayed in memory.
+    assert_eq!(Arc::strong_count(&node.session), 1);
     assert!(node.take().is_none());
     let again =
         node.broker.monitor(&node.session, &name("/meta/**"), Ok(MonitorRequest::default()));
