@@ -87,7 +87,7 @@ use self::{
     id_hash::IdHash,
     lazy::LazyTimes,
     limits::Unlogged,
-    mailbox::Closed,
+    mailbox::{Closed, Ending},
     matching::{PatternGeneration, Patterns},
     monitor::Monitoring,
     moves::Moves,
@@ -312,7 +312,7 @@ impl Broker {
             }
         }
         // Last, so that a carrier which is told finds everything gone already.
-        let closed = session.close_mailbox(told);
+        let closed = session.close_mailbox(Ending { cause, told });
         self.forget_monitor(session);
         let what = self.count_end(session, cause, closed);
         let within = |pattern: &ChannelName| {

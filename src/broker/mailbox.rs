@@ -22,7 +22,7 @@ use std::{collections::VecDeque, sync::Arc, task::Waker};
 pub use self::carrier::{Carrier, Generation};
 use self::{aside::Aside, lossy::Room, out::Out, parked::Transit};
 pub(super) use self::{
-    outcome::{Closed, Dropped, Pushed, Settled},
+    outcome::{Closed, Dropped, Ending, Pushed, Settled},
     parked::Estate,
 };
 use super::{
@@ -104,7 +104,7 @@ pub(super) struct Mailbox {
     dropped: u64,
     /// Where the events of a session that monitors are.
     feed: Option<Arc<Feed>>,
-    ended: Option<Cause>,
+    ended: Option<Ending>,
     /// What a move to or from another session has left to do; `None` for all but a few.
     transit: Option<Box<Transit>>,
 }
@@ -209,8 +209,8 @@ impl Mailbox {
 
     /// Says why the carrier of `owner` should act, or `None` after keeping `waker` for later.
     pub(super) fn ready(&mut self, owner: Generation, waker: &Waker) -> Option<Ready> {
-        if let Some(cause) = self.ended {
-            return Some(Ready::Ended(cause));
+        if let Some(ending) = self.ended {
+            return Some(Ready::Ended(ending.told));
         }
         if owner != self.owner {
             return Some(Ready::Superseded);
@@ -300,9 +300,8 @@ impl Mailbox {
     pub(super) fn settle(&mut self, mut unwritten: Vec<Frame>) -> Settled {
         let mut settled = Settled::default();
         self.out = None;
-        if self.ended.is_some() {
-            (settled.discarded, settled.ended) = (unwritten.len(), self.ended);
-            return settled;
+        if let Some(ending) = self.ended {
+            return Settled::discarded(unwritten.len(), ending);
         }
         while let Some(frame) = unwritten.pop() {
             if self.has_newer(&frame) {
@@ -341,13 +340,16 @@ impl Mailbox {
     }
 
     /// Ends the mailbox: the queue goes; says whom to wake and what became of the messages.
-    pub(super) fn close(&mut self, cause: Cause) -> (Option<Waker>, Closed, Option<Arc<Feed>>) {
+    pub(super) fn close(
+        &mut self,
+        ending: impl Into<Ending>,
+    ) -> (Option<Waker>, Closed, Option<Arc<Feed>>) {
         let discarded = self.waiting() + self.unacknowledged();
         self.transit = None;
         self.unacknowledged = None;
         (self.queue, self.aside) = (VecDeque::new(), None);
         self.queue_bytes = 0;
-        self.ended = Some(cause);
+        self.ended = Some(ending.into());
         let closed = Closed { delivered: self.delivered, discarded };
         (self.waiter.take(), closed, self.feed.take())
     }

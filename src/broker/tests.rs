@@ -129,6 +129,22 @@ fn who_was_sent_away_in_a_long_pause_is_known_when_it_comes_back() {
     }
 }
 
+/// What waited counted as kicked, what was being written as expired: that is what its carrier hears.
+#[test]
+fn all_messages_of_a_session_count_under_the_cause_of_its_end() {
+    let (now, broker) = (start(), broker(|_| {}));
+    let session = broker.handshake(id(1), None, now).unwrap();
+    let (_, owner) = broker.connect(&session, Carrier::Poll, now);
+    broker.subscribe(&session, &name("/a")).unwrap();
+    publish(&broker, "/a", "1");
+    let batch = session.take(owner, Take::ALL).unwrap();
+    publish(&broker, "/a", "2");
+    assert!(broker.kick(&session, true));
+    drop(batch);
+    let discarded = |cause| broker.counters().discarded.of(cause);
+    assert_eq!((discarded(Cause::Kicked), discarded(Cause::Expired)), (2, 0));
+}
+
 #[test]
 fn p062_a_session_that_matches_by_several_patterns_gets_one_copy() {
     let now = start();

@@ -38,6 +38,22 @@ pub(in crate::broker) struct Settled {
     pub(in crate::broker) ended: Option<Cause>,
 }
 
+/// How a mailbox has ended.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::broker) struct Ending {
+    /// Under what its messages count.
+    pub(in crate::broker) cause: Cause,
+    /// What its carrier hears.
+    pub(in crate::broker) told: Cause,
+}
+
+impl Settled {
+    /// Messages came back to a mailbox that has ended.
+    pub(super) fn discarded(count: usize, ending: Ending) -> Self {
+        Self { discarded: count, ended: Some(ending.cause), ..Self::default() }
+    }
+}
+
 /// What the end of a mailbox leaves to tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Closed {
@@ -45,6 +61,12 @@ pub(in crate::broker) struct Closed {
     pub(in crate::broker) delivered: u64,
     /// Messages that waited, unacknowledged ones included.
     pub(in crate::broker) discarded: usize,
+}
+
+impl From<Cause> for Ending {
+    fn from(cause: Cause) -> Self {
+        Self { cause, told: cause }
+    }
 }
 
 /// Lossy messages dropped, by the policy of their channel.

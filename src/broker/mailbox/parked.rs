@@ -126,7 +126,7 @@ impl Mailbox {
         let transit = self.transit.get_or_insert_default();
         frames.extend(std::mem::take(&mut transit.parked).frames);
         transit.heir = Some(Arc::clone(heir));
-        self.ended = Some(Cause::Moved);
+        self.ended = Some(Cause::Moved.into());
         Estate { frames, out: self.out.take(), waker: self.waiter.take(), feed: self.feed.take() }
     }
 
@@ -193,9 +193,8 @@ impl Mailbox {
     pub(in crate::broker) fn take_back(&mut self, unwritten: Vec<Frame>) -> Settled {
         let mut settled = Settled::default();
         self.out = None;
-        if self.ended.is_some() {
-            settled.discarded = unwritten.len();
-            return settled;
+        if let Some(ending) = self.ended {
+            return Settled::discarded(unwritten.len(), ending);
         }
         // Where newer ones of its channel are queued, a message goes before them.
         let mut queued: HashSet<ChannelName> =

@@ -3,9 +3,9 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::Session;
-use crate::{
-    broker::{mailbox::Closed, monitor::Feed},
-    events::Cause,
+use crate::broker::{
+    mailbox::{Closed, Ending},
+    monitor::Feed,
 };
 
 impl Session {
@@ -43,9 +43,9 @@ impl Session {
     }
 
     /// Empties the mailbox for good and tells the carrier.
-    pub(in crate::broker) fn close_mailbox(&self, cause: Cause) -> Closed {
+    pub(in crate::broker) fn close_mailbox(&self, ending: impl Into<Ending>) -> Closed {
         let mut mailbox = self.mailbox.lock();
-        let (waker, closed, feed) = mailbox.close(cause);
+        let (waker, closed, feed) = mailbox.close(ending);
         let before = self.deadline.swap(0, Ordering::SeqCst);
         self.count_held(before, 0);
         drop(mailbox);

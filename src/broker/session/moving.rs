@@ -17,7 +17,6 @@ use crate::{
         mailbox::{Carrier, Closed, Estate, Pushed, Settled},
         routes::Routes,
     },
-    events::Cause,
 };
 
 /// What a session gave up that its client did not claim in time.
@@ -163,7 +162,9 @@ impl Session {
         let settled = mailbox.take_back(unwritten);
         drop(mailbox);
         self.counters.dropped(settled.dropped);
-        self.counters.discarded.add(Cause::Moved, settled.discarded);
+        if let Some(cause) = settled.ended {
+            self.counters.discarded.add(cause, settled.discarded);
+        }
         if let Some(waker) = settled.waker {
             waker.wake();
         }

@@ -130,6 +130,18 @@ fn sf09_unacknowledged_messages_come_first() {
 }
 
 #[test]
+fn what_comes_back_after_the_end_of_the_new_session_counts_under_its_cause() {
+    let (bench, owner) = bench(&["/a"], false, |_| ());
+    bench.publish("/a", [1]);
+    let batch = bench.old.take(owner, Take::ALL).unwrap();
+    let (new, _) = bench.moved();
+    bench.broker.end(&new, Cause::Client);
+    drop(batch);
+    let discarded = |cause| bench.broker.counters().discarded.of(cause);
+    assert_eq!((discarded(Cause::Client), discarded(Cause::Moved)), (1, 0));
+}
+
+#[test]
 fn sf09_what_a_dying_carrier_had_in_hand_comes_back_to_the_new_session() {
     let (bench, owner) = bench(&["/a", "/b"], false, |_| ());
     bench.publish("/a", [1, 2]);
