@@ -152,12 +152,6 @@ impl Events {
         self.wanted.load(Ordering::Relaxed) & POLLS != 0
     }
 
-    /// Whether somebody wants to know of refused publishes.
-    #[must_use]
-    pub fn wants_refused_publishes(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) & REFUSED_PUBLISHES != 0
-    }
-
     /// Whether somebody wants to see what is published.
     #[must_use]
     pub fn wants_payloads(&self) -> bool {

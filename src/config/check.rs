@@ -201,6 +201,14 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
             );
             found.push(loaded.doubt(format!("channels[{index}].match"), text));
         }
+        if rule.persistent == Some(true) && rule.pattern.ends_with('*') {
+            let text = format!(
+                "channels[{index}].persistent is true for \"{}\": each name that a client makes up stays \
+                 until a restart, up to limits.channels",
+                rule.pattern
+            );
+            found.push(loaded.doubt(format!("channels[{index}].persistent"), text));
+        }
     }
     found
 }

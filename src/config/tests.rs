@@ -268,7 +268,7 @@ fn a_wrong_value_of_a_secret_is_not_shown() {
 fn doubtful_values_are_warned_of() {
     let file = "[server]\nallowed_origins = \"*\"\n[session.queue]\nmax_bytes = \"1KiB\"\n\
                 [[channels]]\nmatch = \"/a\"\npersistent = true\n[[channels]]\nmatch = \"/a\"\n\
-                persistent = false";
+                persistent = false\n[[channels]]\nmatch = \"/b/**\"\npersistent = true";
     assert_eq!(
         told(&load(file).unwrap().warnings),
         [
@@ -276,6 +276,8 @@ fn doubtful_values_are_warned_of() {
             "bayeuxd.toml:4: session.queue.max_bytes is below limits.message_size: one large message \
              ends the sessions that should get it",
             "bayeuxd.toml:9: channels[1] is never used: an earlier entry matches \"/a\"",
+            "bayeuxd.toml:13: channels[2].persistent is true for \"/b/**\": each name that a client makes up \
+             stays until a restart, up to limits.channels",
         ]
     );
     assert_eq!(load("").unwrap().warnings, []);

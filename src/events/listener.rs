@@ -222,12 +222,6 @@ impl Events {
         taken.unwrap_or_default()
     }
 
-    /// Whether something waits for a listener.
-    #[must_use]
-    pub fn has_events(&self, id: ListenerId) -> bool {
-        self.state().listener(id).is_some_and(|listener| !listener.queue.is_empty())
-    }
-
     /// Number of sessions that monitor.
     #[must_use]
     pub fn monitors(&self) -> usize {

@@ -49,7 +49,8 @@ pub(in crate::config) fn rule_settings() -> Vec<Setting<ChannelRule>> {
             |r| &mut r.persistent,
             Optional { word: None, form: Flag },
             "Keeps a channel that nobody uses. One that `match` names in full exists from the \
-             start.",
+             start. With a pattern, every name below it that a client makes up stays until a restart and \
+             counts towards `limits.channels`: name channels in full unless you trust all clients.",
         ),
     ]
 }
