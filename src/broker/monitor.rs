@@ -85,8 +85,7 @@ impl Broker {
         }
         let mut monitoring = self.monitoring.lock();
         let is_it = |known: &Arc<Session>| std::ptr::eq(&raw const **known, session);
-        let gone: Vec<_> =
-            monitoring.sessions.extract_if(.., |(_, known)| is_it(known)).collect();
+        let gone: Vec<_> = monitoring.sessions.extract_if(.., |(_, known)| is_it(known)).collect();
         drop(monitoring);
         drop(gone);
     }
