@@ -184,7 +184,11 @@ fn a_public_listener_wants_auth_anonymous() {
     let text = error("[server]\nlisten = \"0.0.0.0:8080\"");
     assert!(text.starts_with("bayeuxd.toml:2: server.listen = [\"0.0.0.0:8080\"]: "), "{text}");
     assert!(text.contains("auth.anonymous"), "{text}");
-    load("server.listen = \"0.0.0.0:8080\"\nauth.anonymous = true").unwrap();
+    let public = "server.listen = \"0.0.0.0:8080\"\nauth.anonymous = true";
+    let warnings = told(&load(public).unwrap().warnings);
+    assert!(warnings.len() == 1 && warnings[0].contains("DNS rebinding"), "{warnings:?}");
+    let listed = format!("{public}\nserver.allowed_origins = \"https://app.example\"");
+    assert_eq!(load(&listed).unwrap().warnings, []);
     load("server.listen = [\"127.0.0.2:80\", \"[::1]:80\"]").unwrap();
 }
 
