@@ -2,37 +2,31 @@
 //!
 //! Half of them over WebSocket, half over long-polling, all subscribed to one channel on which
 //! numbered messages flow. At the end every message must have come, once, in order, and none late.
-//! Late is measured in beats of this process: on a machine that is busy with other things they slow down
-//! as the broker does, and a broker that stalls by itself falls behind them.
+//! Late is measured in beats of this process ([`Heart`]).
 //! Source: reliability.md section 2, CORE.
 
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{task::JoinSet, time::interval};
 
 use crate::{
     bayeux::{Polling, Socket, connect, publish},
-    deadline::within,
+    deadline::{Heart, within},
 };
 
 /// Subscribers of each kind.
 const CLIENTS: usize = 10;
 /// Time between two messages.
 const PERIOD: Duration = Duration::from_millis(20);
-/// Time between two beats of a process that nobody holds up.
-const BEAT: Duration = Duration::from_millis(10);
 /// No message may take longer, by beats. Far above what the broker needs.
 const LATENCY_MAX: Duration = Duration::from_millis(1500);
 /// Time for what does come, however busy the machine is.
@@ -43,12 +37,8 @@ const END_MAX: Duration = Duration::from_secs(20);
 pub struct Canary {
     clients: JoinSet<Vec<Duration>>,
     publisher: tokio::task::JoinHandle<usize>,
-    heart: tokio::task::JoinHandle<()>,
     stop: Arc<AtomicBool>,
 }
-
-/// The number of beats so far.
-type Beats = Arc<AtomicU32>;
 
 /// What the group felt; times are beats.
 #[derive(Debug, Clone, Copy)]
@@ -64,9 +54,8 @@ pub struct Felt {
 impl Canary {
     /// Starts the group; messages flow when this returns.
     pub async fn start(address: SocketAddr) -> Self {
-        let beats = Beats::default();
-        let heart = tokio::spawn(beat(Arc::clone(&beats)));
-        let song = Song { beats, sent: Arc::default(), latencies: Vec::new() };
+        let heart = Arc::new(Heart::start());
+        let song = Song { heart, sent: Arc::default(), latencies: Vec::new() };
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
             let socket = Socket::subscribed(address, "/canary").await;
@@ -76,7 +65,7 @@ impl Canary {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let publisher = tokio::spawn(sing(address, song, Arc::clone(&stop)));
-        Self { clients, publisher, heart, stop }
+        Self { clients, publisher, stop }
     }
 
     /// Ends the group and judges it.
@@ -92,23 +81,12 @@ impl Canary {
         {
             latencies.extend(client.expect("every canary is served"));
         }
-        self.heart.abort();
         latencies.sort_unstable();
         assert_eq!(latencies.len(), messages * CLIENTS * 2);
         let worst = latencies.last().copied().unwrap_or_default();
         let felt = Felt { messages, p99: latencies[latencies.len() * 99 / 100], worst };
         assert!(worst < LATENCY_MAX, "{felt:?}");
         felt
-    }
-}
-
-/// Counts. A beat that was held up is not made up for.
-async fn beat(beats: Beats) {
-    let mut ticks = interval(BEAT);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        beats.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -119,7 +97,7 @@ async fn sing(address: SocketAddr, song: Song, stop: Arc<AtomicBool>) -> usize {
     for number in 0.. {
         ticks.tick().await;
         let last = stop.load(Ordering::Relaxed);
-        song.sent.lock().push(song.beats.load(Ordering::Relaxed));
+        song.sent.lock().push(song.heart.felt());
         let data = json!({"number": number, "last": last});
         let reply = publisher.one(publish("p", "/canary", data)).await;
         assert_eq!(reply["successful"], true, "{reply}");
@@ -149,9 +127,9 @@ async fn listen_polling(mut session: Polling, mut song: Song) -> Vec<Duration> {
 /// What one client has heard.
 #[derive(Clone)]
 struct Song {
-    beats: Beats,
-    /// At which beat each message was sent.
-    sent: Arc<Mutex<Vec<u32>>>,
+    heart: Arc<Heart>,
+    /// When each message was sent.
+    sent: Arc<Mutex<Vec<Duration>>>,
     latencies: Vec<Duration>,
 }
 
@@ -162,7 +140,7 @@ impl Song {
             let Some(data) = message.get("data") else { continue };
             assert_eq!(data["number"], self.latencies.len(), "each once and in order");
             let sent = self.sent.lock()[self.latencies.len()];
-            self.latencies.push(BEAT * (self.beats.load(Ordering::Relaxed) - sent));
+            self.latencies.push(self.heart.felt() - sent);
             if data["last"] == true {
                 return true;
             }
