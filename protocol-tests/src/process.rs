@@ -14,6 +14,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
+use crate::{http, metrics::Scrape};
+
 /// A running bayeuxd; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -129,6 +131,12 @@ impl Process {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").arg("-c").arg(kill).status().expect("run a shell");
         assert!(status.success(), "bayeuxd takes signals");
+    }
+
+    /// Its page of metrics.
+    pub async fn scrape(&self) -> Scrape {
+        let response = http::request(self.admin, &http::Request::get("/metrics")).await;
+        Scrape::read(response.text())
     }
 
     /// What it has logged so far.

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use protocol_tests::{
     bayeux::{Polling, publish, published},
+    deadline::soon,
     http::{Connection, Request},
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -30,12 +31,9 @@ async fn flood(address: SocketAddr, head: Request, piece: Vec<u8>) -> (u16, Dura
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huge_bodies_are_refused_before_they_are_stored() {
     let siege = Siege::begin(&[]).await;
-    let start = Instant::now();
     let mut declared = Connection::open(siege.address()).await;
     declared.send(post().header("Content-Length", "100000000").bytes()).await;
-    assert_eq!(declared.response().await.status, 413);
-    println!("413 after {:?}", start.elapsed());
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(declared.response().await.status, 413, "though nothing of it ever comes");
     assert_eq!(declared.closed().await, b"");
 
     let mut floods = JoinSet::new();
@@ -82,20 +80,19 @@ async fn bodies_that_dribble_are_not_waited_for() {
         clients.spawn(async move {
             let mut connection = Connection::open(address).await;
             connection.send(post().header("Content-Length", "1000").bytes()).await;
-            let start = Instant::now();
-            // A byte every 100 ms: far too slow, never silent.
-            while connection.try_send(b" ").await && start.elapsed() < Duration::from_secs(4) {
-                if let Some(response) = connection.response_within(Duration::from_millis(100)).await
-                {
-                    assert_eq!(response.status, 408);
-                    break;
+            // A byte every 100 ms: far too slow, never silent, and at an end after a minute and a half.
+            let dribble = async {
+                while connection.try_send(b" ").await {
+                    let wait = Duration::from_millis(100);
+                    if let Some(response) = connection.response_within(wait).await {
+                        assert_eq!(response.status, 408);
+                        break;
+                    }
                 }
-            }
-            start.elapsed()
+            };
+            soon("the end of a body that dribbles", dribble).await;
         });
     }
-    let slowest = clients.join_all().await.into_iter().max().unwrap_or_default();
-    println!("the slowest was closed after {slowest:?}");
-    assert!(slowest < Duration::from_millis(2500), "{slowest:?}");
+    clients.join_all().await;
     siege.end("T2 slow bodies", 16).await;
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use protocol_tests::{
+    deadline::soon,
     http::{Connection, Request},
     websocket::upgrade_request,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::task::JoinSet;
 
 use crate::siege::Siege;
 
@@ -93,20 +94,20 @@ async fn heads_that_dribble_are_not_waited_for() {
         clients.spawn(async move {
             let mut connection = Connection::open(address).await;
             connection.send("GET / HTTP/1.1\r\nHost: a\r\n").await;
-            let start = Instant::now();
             let piece = format!("X-{number}: 1\r\n");
-            for byte in piece.bytes().cycle() {
-                if !connection.try_send(&[byte]).await
-                    || connection.ended_within(Duration::from_millis(200)).await
-                {
-                    break;
+            let dribble = async {
+                for byte in piece.bytes().cycle() {
+                    if !connection.try_send(&[byte]).await
+                        || connection.ended_within(Duration::from_millis(200)).await
+                    {
+                        break;
+                    }
                 }
-            }
-            start.elapsed()
+            };
+            // Would go on for ever if each byte bought time.
+            soon("the end of a connection that dribbles", dribble).await;
         });
     }
-    let slowest = clients.join_all().await.into_iter().max().unwrap_or_default();
-    println!("the slowest was closed after {slowest:?}");
-    assert!(slowest < Duration::from_millis(2500), "{slowest:?}");
+    clients.join_all().await;
     siege.end("T2 slow heads", 24).await;
 }

@@ -3,7 +3,7 @@
 //! The queue is larger than all kernel buffers together, so at the break most of it is still in the
 //! broker's hands.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, connect_now, deliveries, publish},
@@ -36,13 +36,18 @@ async fn roomy(write_timeout_ms: u64) -> Broker {
     .await
 }
 
-/// Publishes numbered messages of [`BYTES`] each to `/a`.
+/// Publishes all messages of [`BYTES`] each to `/a`.
 pub(crate) async fn fill(broker: &Broker) {
+    fill_with(broker, 0..COUNT).await;
+}
+
+/// Publishes the messages with these numbers.
+pub(crate) async fn fill_with(broker: &Broker, numbers: Range<u64>) {
     let mut publisher = Polling::connected(broker.address).await;
     let padding = "x".repeat(BYTES);
-    for first in (0..COUNT).step_by(100) {
-        let numbers = first..first + 100;
-        let batch: Value = numbers.map(|n| publish("p", "/a", json!([n, padding]))).collect();
+    for first in numbers.clone().step_by(100) {
+        let some = first..numbers.end.min(first + 100);
+        let batch: Value = some.map(|n| publish("p", "/a", json!([n, padding]))).collect();
         publisher.send(batch).await;
     }
 }

@@ -10,13 +10,13 @@ use bayeuxd::config::Transport;
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, connect_now, deliveries, handshake, publish, subscribe},
     broker::Broker,
-    deadline::within,
+    deadline::{until, within},
     http::{Connection, Request, Stream},
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use crate::give_back::{BYTES, COUNT, fill, number};
+use crate::give_back::{BYTES, COUNT, fill, fill_with, number};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -125,7 +125,10 @@ async fn a_stream() {
     let request = Request::get(&path).header("Cookie", &cookie);
     let mut stream = Stream::open_narrow(broker.address, &request).await;
     stream.opened().await;
-    fill(&broker).await;
+    // A line that the kernel takes whole, before one that it may not: what waits together shares a line.
+    fill_with(&broker, 0..10).await;
+    until("an empty queue", || broker.queued(&session.client_id) == 0).await;
+    fill_with(&broker, 10..COUNT).await;
     assert!(broker.queued(&session.client_id) > COUNT as usize / 4, "the kernel took all");
     let rest = held(&session).await;
     assert_eq!(session.fetch().await.len(), 1, "nothing comes twice");

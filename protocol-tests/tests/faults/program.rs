@@ -22,11 +22,8 @@ const PAUSE: Duration = Duration::from_millis(5700);
 
 #[tokio::test]
 async fn a_process_that_was_stopped_expires_nobody() {
-    let process = Process::start(&[
-        "session.max_interval=2s",
-        "session.handshake_grace=2s",
-        "session.multi_session_interval=1s",
-    ]);
+    // Shorter than the pause, and far longer than what the clients do before and after it.
+    let process = Process::start(&["session.max_interval=5s", "session.handshake_grace=5s"]);
     let mut sessions = Vec::new();
     for _ in 0..20 {
         sessions.push(Polling::connected(process.address).await);
@@ -40,7 +37,12 @@ async fn a_process_that_was_stopped_expires_nobody() {
         let reply = session.one(connect_now("3")).await;
         assert_eq!(reply["successful"], true, "{reply}");
     }
-    sleep(Duration::from_millis(3500)).await;
+    within(Duration::from_secs(20), "end of all sessions", async {
+        while process.scrape().await.value("sessions{transport=\"long-polling\"}") > 0.0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
     let reply = sessions[0].one(connect_now("4")).await;
     assert_eq!(reply["error"], "402::session_unknown", "expiry goes on");
 }
@@ -50,13 +52,13 @@ async fn a_process_that_was_stopped_expires_nobody() {
 #[tokio::test]
 async fn a_process_that_was_stopped_closes_no_websocket() {
     let process =
-        Process::start(&["transports.websocket.ping=1s", "transports.websocket.pong_timeout=1s"]);
+        Process::start(&["transports.websocket.ping=2s", "transports.websocket.pong_timeout=2s"]);
     let mut sockets = Vec::new();
     for _ in 0..20 {
         sockets.push(Socket::connected(process.address).await);
     }
     process.signal("STOP");
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(4500)).await;
     process.signal("CONT");
     for socket in &mut sockets {
         // Pings are answered on the way; a close frame fails the test.
@@ -71,7 +73,7 @@ async fn a_process_that_was_stopped_closes_no_websocket() {
     for socket in &mut sockets {
         socket.websocket.send(&Frame::new(PONG, "")).await;
     }
-    sleep(Duration::from_millis(1800)).await;
+    sleep(Duration::from_millis(3800)).await;
     process.signal("CONT");
     for socket in &mut sockets {
         let reply = socket.one(connect_now("4")).await;

@@ -33,12 +33,11 @@ async fn counted(broker: &Broker, series: &str, value: f64) {
     .await;
 }
 
-/// A broker with an impatient tracer.
+/// A broker that traces every message to a back-end that the test plays.
 async fn tracing(collector: &BackEnd, change: impl FnOnce(&mut Config)) -> Broker {
     Broker::with(|config| {
         settings(collector.address, config);
         config.otel.traces_per_second = 10_000;
-        config.otel.timeout = Duration::from_millis(200);
         change(config);
     })
     .await
@@ -71,12 +70,8 @@ async fn without_a_collector_publishes_go_on_and_drops_are_counted_and_told() {
     }
     socket.recv_messages(100).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    let page = || async {
-        let sent = protocol_tests::http::Request::get("/metrics");
-        Scrape::read(protocol_tests::http::request(process.admin, &sent).await.text())
-    };
     within(Duration::from_secs(10), "all but 16 of 200 spans", async {
-        while page().await.value(&dropped("queue_full")) != 184.0 {
+        while process.scrape().await.value(&dropped("queue_full")) != 184.0 {
             sleep(Duration::from_millis(10)).await;
         }
     })
@@ -90,7 +85,7 @@ async fn without_a_collector_publishes_go_on_and_drops_are_counted_and_told() {
     sleep(Duration::from_millis(300)).await;
     let lines = process.log();
     assert_eq!(lines.matches("the collector takes no spans").count(), 1, "{lines}");
-    assert_eq!(page().await.value("otel_spans_exported_total"), 0.0);
+    assert_eq!(process.scrape().await.value("otel_spans_exported_total"), 0.0);
 }
 
 #[tokio::test]
@@ -111,7 +106,11 @@ async fn a_collector_that_comes_late_gets_what_waits() {
 #[tokio::test]
 async fn a_slow_collector_holds_nobody_up() {
     let mut collector = BackEnd::start().await;
-    let broker = tracing(&collector, |config| config.otel.queue_spans = 16).await;
+    let broker = tracing(&collector, |config| {
+        config.otel.queue_spans = 16;
+        config.otel.timeout = Duration::from_secs(1);
+    })
+    .await;
     let mut socket = Socket::subscribed(broker.address, "/a").await;
     publish(&broker, 1).await;
     socket.recv_messages(1).await;
