@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bayeuxd::config::Transport;
+use bayeuxd::config::{ChannelRule, Transport};
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, disconnect},
     broker::Broker,
@@ -12,6 +12,7 @@ use protocol_tests::{
     service,
 };
 use serde_json::json;
+use tokio::time::Instant;
 
 /// Asserts values of series.
 pub(crate) fn assert_values(scrape: &Scrape, expected: &[(&str, f64)]) {
@@ -117,7 +118,7 @@ async fn one_message_in_eight_is_measured_and_none_that_waited_for_its_client() 
 async fn sessions_move_between_transports_and_leave_by_cause() {
     let broker = Broker::with(|config| {
         config.transports.enabled.extend([Transport::EventSource, Transport::CallbackPolling]);
-        config.session.max_interval = Duration::from_millis(200);
+        config.session.max_interval = Duration::from_secs(2);
     })
     .await;
     let mut poll = Polling::connected(broker.address).await;
@@ -156,11 +157,13 @@ async fn sessions_move_between_transports_and_leave_by_cause() {
 
 #[tokio::test]
 async fn connect_replies_have_their_reason_and_holds_their_length() {
-    let broker = Broker::holding(300).await;
+    let broker = Broker::start().await;
     let mut poll = Polling::subscribed(broker.address, "/a").await;
     poll.fetch().await;
-    let mut timed_out = poll.hold("7").await;
-    timed_out.messages().await;
+    let began = Instant::now();
+    let mut short = connect("7");
+    short["advice"] = json!({"timeout": 300});
+    poll.one(short).await;
     let mut older = poll.hold("8").await;
     until("a held poll", || broker.counters().connects_held.value() == 1).await;
     let mut newer = poll.hold("9").await;
@@ -180,7 +183,7 @@ async fn connect_replies_have_their_reason_and_holds_their_length() {
         ],
     );
     let held = scrape.value("connect_hold_seconds_sum");
-    assert!((0.3..3.0).contains(&held), "{held}");
+    assert!(held >= 0.3 && held <= began.elapsed().as_secs_f64() * 2.0, "{held}");
     assert!(scrape.value("connect_hold_seconds_bucket{le=\"0.01\"}") >= 2.0);
 }
 
@@ -225,7 +228,13 @@ async fn whoever_is_refused_is_counted_by_reason() {
 
 #[tokio::test]
 async fn the_number_of_series_stays_whatever_clients_do() {
-    let broker = service::broker_with(|config| config.api.messages_per_second = 1_000_000).await;
+    let broker = service::broker_with(|config| {
+        config.api.messages_per_second = 1_000_000;
+        // None goes before all have come, however slow the machine is.
+        let (pattern, persistent) = ("/many/**".into(), Some(true));
+        config.channels.push(ChannelRule { pattern, persistent, ..ChannelRule::default() });
+    })
+    .await;
     let before: Vec<String> = Scrape::of(&broker).await.series.into_keys().collect();
     let mut socket = Socket::subscribed(broker.address, "/many/**").await;
     for hundred in 0..100 {
@@ -240,7 +249,7 @@ async fn the_number_of_series_stays_whatever_clients_do() {
     let scrape = Scrape::of(&broker).await;
     assert_eq!(scrape.value("messages_received_total{via=\"http\"}"), 10_000.0);
     assert_eq!(scrape.value("sessions_created_total{transport=\"long-polling\"}"), 100.0);
-    assert!(scrape.value("channels") > 5_000.0, "{}", scrape.value("channels"));
+    assert!(scrape.value("channels") >= 10_000.0, "{}", scrape.value("channels"));
     let after: Vec<String> = scrape.series.into_keys().collect();
     assert_eq!(before, after);
 }

@@ -10,7 +10,7 @@ use bayeuxd::{
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, disconnect, publish},
     broker::Broker,
-    deadline::until,
+    deadline::{soon, until},
     http::{Connection, Request, request},
     metrics::Scrape,
     monitor, service,
@@ -65,13 +65,20 @@ async fn what_a_full_broker_refuses_is_counted() {
         config.limits.connections = Some(3);
     })
     .await;
-    let away = Polling::subscribed(broker.address, "/a").await;
-    drop(away);
-    let data = json!("x".repeat(9_000));
-    for _ in 0..3 {
-        service::post(broker.address, "/publish/a", &data).await;
-    }
-    assert_eq!(service::post(broker.address, "/publish/a", &json!(1)).await.0, 503);
+    let mut publisher = Connection::open(broker.address).await;
+    let large = service::call("/publish/a", json!("x".repeat(9_000)).to_string());
+    let refused = async {
+        // Each half second a full broker ends the session that waits with most, and has room again.
+        while {
+            drop(Polling::subscribed(broker.address, "/a").await);
+            for _ in 0..3 {
+                publisher.exchange(&large).await;
+            }
+            publisher.exchange(&service::call("/publish/a", "1")).await.status != 503
+        } {}
+    };
+    soon("a refusal", refused).await;
+    drop(publisher);
     scrape_until(&broker, "connections", 0.0).await;
     let mut connections = Vec::new();
     for _ in 0..3 {
