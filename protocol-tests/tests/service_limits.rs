@@ -132,8 +132,7 @@ async fn a_back_end_that_is_not_there_cannot_be_reached() {
 
 #[tokio::test]
 async fn a_slow_back_end_is_given_up_with_its_connection() {
-    let (broker, mut back_end) =
-        serving(|service| service.timeout = Duration::from_millis(100)).await;
+    let (broker, mut back_end) = serving(|service| service.timeout = Duration::from_secs(1)).await;
     let mut socket = Socket::connected(broker.address).await;
     let began = Instant::now();
     begin(&mut socket, "7").await;
@@ -145,7 +144,7 @@ async fn a_slow_back_end_is_given_up_with_its_connection() {
         "the service did not answer in time",
     );
     assert_eq!(socket.recv_messages(1).await, std::slice::from_ref(&late));
-    assert!(began.elapsed() >= Duration::from_millis(100));
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(back_end.closed().await, call.connection);
     // The time holds for the body as well.
     begin(&mut socket, "7").await;
@@ -233,7 +232,7 @@ async fn a_stop_waits_for_calls_and_their_replies_arrive() {
 #[tokio::test]
 async fn a_call_that_does_not_end_keeps_no_server_from_stopping() {
     let (broker, mut back_end) =
-        serving_with(|config| config.server.drain_timeout = Duration::from_millis(400)).await;
+        serving_with(|config| config.server.drain_timeout = Duration::from_secs(2)).await;
     let mut socket = Socket::connected(broker.address).await;
     begin(&mut socket, "7").await;
     let _call = back_end.call().await;
@@ -242,7 +241,7 @@ async fn a_call_that_does_not_end_keeps_no_server_from_stopping() {
     assert_eq!(socket.close_code().await, 1001);
     let drained = stopping.await.unwrap();
     assert_eq!(drained.told, 1);
-    assert!(drained.elapsed < Duration::from_secs(3), "{drained:?}");
+    assert!(drained.elapsed < Duration::from_secs(5), "{drained:?}");
     back_end.closed().await;
 }
 

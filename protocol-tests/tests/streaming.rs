@@ -164,9 +164,9 @@ async fn p138_the_first_connect_does_not_take_over_whatever_its_type() {
 async fn p150_the_stream_may_be_the_first_connect_and_keeps_its_session() {
     let broker = Broker::with(|config| {
         streams(config);
-        config.session.max_interval = Duration::from_millis(300);
-        config.transports.streaming.heartbeat = Duration::from_millis(200);
-        config.limits.keep_alive = Duration::from_millis(300);
+        config.session.max_interval = Duration::from_secs(1);
+        config.transports.streaming.heartbeat = Duration::from_millis(300);
+        config.limits.keep_alive = Duration::from_secs(1);
     })
     .await;
     let session = Polling::handshake(broker.address).await;

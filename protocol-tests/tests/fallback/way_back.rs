@@ -14,6 +14,11 @@ use tokio::time::sleep;
 
 use crate::*;
 
+/// How long a demotion lasts that a test sees the end of: far longer than what it does meanwhile.
+const DEMOTED: Duration = Duration::from_secs(2);
+/// How much later it is over for certain.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// Opens a socket of the page and loses it after the given frames.
 async fn mute(page: &Page, texts: &[Value]) {
     let mut socket = page.socket().await;
@@ -49,7 +54,7 @@ async fn sf08_a_new_page_of_a_demoted_browser_gets_the_short_list_at_once_and_ot
 #[tokio::test]
 async fn sf12_when_the_demotion_ends_handshakes_offer_websocket_again() {
     let broker = broker_with(|config| {
-        config.transports.websocket.demote_for = Duration::from_millis(500);
+        config.transports.websocket.demote_for = DEMOTED;
     })
     .await;
     let (page, first) = Page::open(broker, true).await;
@@ -57,7 +62,7 @@ async fn sf12_when_the_demotion_ends_handshakes_offer_websocket_again() {
     page.lose(2).await;
     let mut during = page.socket().await;
     assert_eq!(renew(&mut during).await["supportedConnectionTypes"], json!(SHORT));
-    sleep(Duration::from_millis(600)).await;
+    sleep(DEMOTED + MOMENT).await;
     let mut after = page.socket().await;
     assert_eq!(renew(&mut after).await["supportedConnectionTypes"], json!(FULL));
 }
@@ -66,7 +71,7 @@ async fn sf12_when_the_demotion_ends_handshakes_offer_websocket_again() {
 async fn sf12_steer_sends_a_polling_client_back_when_its_hold_ends_without_a_message() {
     for (promote, back) in [(Promote::Steer, true), (Promote::Handshake, false)] {
         let broker = broker_with(|config| {
-            config.transports.websocket.demote_for = Duration::from_millis(400);
+            config.transports.websocket.demote_for = DEMOTED;
             config.transports.websocket.promote = promote;
         })
         .await;
@@ -79,7 +84,7 @@ async fn sf12_steer_sends_a_polling_client_back_when_its_hold_ends_without_a_mes
         polling.send(json!([subscribe("9", "/a"), connect_now("8")])).await;
         let reply = polling.hold("10").await.messages().await.remove(0);
         assert_eq!(reply["successful"], true, "demoted for another moment: {reply}");
-        sleep(Duration::from_millis(300)).await;
+        sleep(DEMOTED).await;
         let reply = polling.hold("11").await.messages().await.remove(0);
         if !back {
             assert_eq!(reply["successful"], true, "{reply}");
@@ -101,7 +106,7 @@ async fn sf12_steer_sends_a_polling_client_back_when_its_hold_ends_without_a_mes
 async fn sf12_who_could_not_be_told_again_over_a_new_websocket_is_not_sent_back() {
     for (sockets_show_it, polls_show_it) in [(true, false), (false, true)] {
         let broker = broker_with(|config| {
-            config.transports.websocket.demote_for = Duration::from_millis(200);
+            config.transports.websocket.demote_for = DEMOTED;
             config.transports.websocket.promote = Promote::Steer;
         })
         .await;
@@ -116,7 +121,7 @@ async fn sf12_who_could_not_be_told_again_over_a_new_websocket_is_not_sent_back(
         let page = Page { cookie: polls_show_it.then_some(own), ..page };
         let mut polling = page.polling(&socket.client_id).await;
         polling.send(json!([subscribe("9", "/a"), connect_now("8")])).await;
-        sleep(Duration::from_millis(300)).await;
+        sleep(DEMOTED).await;
         for id in ["10", "11"] {
             let reply = polling.hold(id).await.messages().await.remove(0);
             assert_eq!(reply["successful"], true, "{sockets_show_it} {polls_show_it}: {reply}");
@@ -128,7 +133,7 @@ async fn sf12_who_could_not_be_told_again_over_a_new_websocket_is_not_sent_back(
 #[tokio::test]
 async fn sf13_after_two_sockets_through_which_nothing_passed_upgrades_are_refused() {
     let broker = broker_with(|config| {
-        config.transports.websocket.demote_for = Duration::from_millis(700);
+        config.transports.websocket.demote_for = DEMOTED;
     })
     .await;
     let page = visitor(broker).await;
@@ -136,7 +141,7 @@ async fn sf13_after_two_sockets_through_which_nothing_passed_upgrades_are_refuse
     assert_eq!(page.upgrade().await.expect_err("a refusal").status, 503);
     let stranger = WebSocket::try_open(page.broker.address, &upgrade_request("/cometd")).await;
     stranger.expect("nobody else is refused");
-    sleep(Duration::from_millis(800)).await;
+    sleep(DEMOTED + MOMENT).await;
     page.upgrade().await.expect("it was for a time");
 }
 

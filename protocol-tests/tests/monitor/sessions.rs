@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn every_end_is_told_once_with_its_cause() {
     let broker = broker_with(|config| {
-        config.session.max_interval = Duration::from_millis(700);
+        config.session.max_interval = Duration::from_secs(2);
         config.session.queue.max_messages = 2;
     })
     .await;
