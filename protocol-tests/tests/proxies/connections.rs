@@ -115,7 +115,7 @@ async fn a_session_survives_the_end_of_its_proxy() {
 
 #[tokio::test]
 async fn a_broker_that_is_away_is_a_bad_gateway_and_comes_back() {
-    let broker = Broker::holding(700).await;
+    let broker = Broker::holding(20_000).await;
     for kind in Kind::ALL {
         println!("{kind}");
         let between = Proxy::start(broker.address).await;
@@ -142,7 +142,7 @@ async fn a_broker_that_is_away_is_a_bad_gateway_and_comes_back() {
             }
         })
         .await;
-        assert_eq!(reply, [connected("5", 700)]);
+        assert_eq!(reply, [connected("5", 20_000)]);
         Polling::connected(proxy.address).await.publish("/a", "after").await;
         assert_eq!(deliveries(&session.fetch().await), [delivery("/a", "after")]);
     }

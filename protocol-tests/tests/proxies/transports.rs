@@ -97,12 +97,12 @@ async fn heartbeats_keep_a_stream_beyond_the_time_out_of_every_proxy() {
     let broker = Broker::with(streams).await;
     for kind in Kind::ALL {
         println!("{kind}");
-        let proxy = ReverseProxy::impatient(kind, broker.address, 1).await;
+        let proxy = ReverseProxy::impatient(kind, broker.address, 2).await;
         let session = Polling::subscribed(proxy.address, "/a").await;
         let request = stream_of(&session, Transport::Streaming);
         let mut stream = Stream::open(proxy.address, &request).await;
         let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(1800) {
+        while start.elapsed() < Duration::from_millis(2800) {
             assert_eq!(stream.until("\n").await, "[]\n");
         }
         Polling::connected(broker.address).await.publish("/a", 1).await;
@@ -136,10 +136,10 @@ async fn pings_keep_a_websocket_beyond_the_time_out_of_every_proxy() {
     let broker = Broker::with(ping).await;
     for kind in Kind::FULL {
         println!("{kind}");
-        let proxy = ReverseProxy::impatient(kind, broker.address, 1).await;
+        let proxy = ReverseProxy::impatient(kind, broker.address, 2).await;
         let mut subscriber = Socket::subscribed(proxy.address, "/a").await;
         let publishing = async {
-            sleep(Duration::from_millis(1800)).await;
+            sleep(Duration::from_millis(2800)).await;
             Polling::connected(broker.address).await.publish("/a", 1).await;
         };
         // Answers the pings meanwhile.
@@ -173,9 +173,10 @@ async fn the_end_of_the_broker_closes_websockets_in_order_through_every_proxy() 
 
 #[tokio::test]
 async fn a_client_that_leaves_its_poll_is_noticed_behind_a_proxy() {
+    const MAX_INTERVAL: Duration = Duration::from_secs(1);
     let short = |config: &mut Config| {
         config.session.timeout = Duration::from_secs(30);
-        config.session.max_interval = Duration::from_millis(500);
+        config.session.max_interval = MAX_INTERVAL;
     };
     let broker = Broker::with(short).await;
     for kind in Kind::ALL {
@@ -183,12 +184,12 @@ async fn a_client_that_leaves_its_poll_is_noticed_behind_a_proxy() {
         let proxy = ReverseProxy::start(kind, broker.address).await;
         let session = Polling::connected(proxy.address).await;
         let held = session.hold("3").await;
-        sleep(Duration::from_millis(800)).await;
+        sleep(2 * MAX_INTERVAL).await;
         assert!(broker.knows(&session.client_id), "a held connect keeps its session");
         drop(held);
         if kind == Kind::Apache {
             // Notices nothing while it waits for the broker; docs/proxies.md says so.
-            sleep(Duration::from_millis(1800)).await;
+            sleep(MAX_INTERVAL + Duration::from_millis(1300)).await;
             assert!(broker.knows(&session.client_id), "then docs/proxies.md is wrong");
         } else {
             broker.until_gone(&session.client_id).await;
