@@ -93,6 +93,7 @@ check("p138 npm faye without WebSocket works over its EventSource", async (bench
   const faye = await tab(bench, await visitor(bench, browser), `${own()}/streams.html`);
   await faye.addScriptTag({ path: FAYE });
   const name = channel("faye");
+  const start = performance.now();
   const opened = faye.waitForResponse((response) =>
     response.headers()["content-type"]?.startsWith("text/event-stream"));
   await faye.evaluate(async ([url, name]) => {
@@ -115,10 +116,14 @@ check("p138 npm faye without WebSocket works over its EventSource", async (bench
   const of = (channel) => sent.filter((m) => m.channel === channel);
   assert.equal(of("/meta/handshake").length, 1);
   const connects = of("/meta/connect");
-  // The first has the type of the handshake.
-  assert.deepEqual([...new Set(connects.slice(1).map((m) => m.connectionType))], ["eventsource"]);
-  // One now and one after each hold of 2 s.
-  assert.ok(connects.length >= 3 && connects.length <= 6, `${connects.length} connects`);
+  // Faye polls until it has found that it can do better: once, on a busy machine more often. It never goes back.
+  const types = connects.map((m) => m.connectionType);
+  const better = types.indexOf("eventsource");
+  assert.ok(better > 0, types.join());
+  assert.deepEqual([...new Set(types.slice(better))], ["eventsource"], types.join());
+  // Two at first, and one after each hold of 2 s.
+  const most = 3 + (performance.now() - start) / 2000;
+  assert.ok(connects.length >= 3 && connects.length <= most, `${connects.length} connects, ${most} allowed`);
   await faye.evaluate(() => window.client.disconnect());
 });
 

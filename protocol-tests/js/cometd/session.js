@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { knows, post } from "../lib/bayeux.js";
+import { SHORT } from "../lib/broker.js";
 import { until, within } from "../lib/deadline.js";
-import { channel, check } from "../lib/kit.js";
+import { Broker, channel, check, endsWell } from "../lib/kit.js";
 
 const ADVICE = { reconnect: "retry", interval: 0, timeout: 2000 };
 
@@ -26,12 +27,17 @@ export function sessionChecks({ broker, client, transport }) {
   });
 
   check("p031 the first connect is answered at once, the next one is held", async (bench) => {
+    // A hold for which nobody here waits long enough.
+    const patient = await Broker.start({ ...SHORT, "session.timeout": "60s" });
+    bench.later(() => endsWell(patient));
+    const first = bench.keep(client(patient.url()));
+    await first.open();
+    const [reply] = first.received.filter((m) => m.channel === "/meta/connect");
+    const advice = { ...ADVICE, timeout: 60_000 };
+    assert.deepEqual(reply, { channel: "/meta/connect", id: reply.id, successful: true, advice });
     const one = bench.keep(client(broker.url()));
     const start = performance.now();
     await one.open();
-    assert.ok(performance.now() - start < 1900, "the hold is 2 s");
-    const [reply] = one.received.filter((m) => m.channel === "/meta/connect");
-    assert.deepEqual(reply, { channel: "/meta/connect", id: reply.id, successful: true, advice: ADVICE });
     await until("three connects", () => one.count("/meta/connect") >= 3);
     const elapsed = performance.now() - start;
     assert.ok(elapsed > 1900, `the hold of 2 s took ${elapsed} ms`);
