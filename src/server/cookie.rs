@@ -94,9 +94,8 @@ impl Cookies {
     }
 
     /// Reads the cookies of our names from all `Cookie` headers, which may be absent or empty
-    /// (protocol.md 142). At most eight are verified.
+    /// (protocol.md 142). At most eight are verified, of those that could be ours by their form.
     pub fn presented(&self, headers: &HeaderMap) -> Presented {
-        let mut presented = Presented::default();
         let pairs = headers
             .get_all(COOKIE)
             .iter()
@@ -105,11 +104,12 @@ impl Cookies {
             let rest = pair.strip_prefix(self.config.name.as_bytes())?;
             rest.strip_prefix(UPGRADE_SUFFIX.as_bytes()).unwrap_or(rest).strip_prefix(b"=")
         });
-        for value in values.take(PRESENTED_MAX) {
-            presented.any = true;
-            presented.ids.extend(self.verify(value));
-        }
-        presented
+        let mut values = values.peekable();
+        let any = values.peek().is_some();
+        let shaped = values.filter_map(|value| parse(unquoted(value)));
+        let ids =
+            shaped.take(PRESENTED_MAX).filter_map(|(id, tag)| self.verify(id, &tag)).collect();
+        Presented { any, ids }
     }
 
     fn set_cookie(
@@ -154,7 +154,7 @@ impl Cookies {
         cookie
     }
 
-    /// `ID.TAG`, the text that `verify` accepts.
+    /// `ID.TAG`, the text that `parse` reads.
     fn value(&self, id: BrowserId) -> String {
         let tag = self.mac(id).finalize().into_bytes();
         let mut value = URL_SAFE_NO_PAD.encode(id.as_bytes());
@@ -164,13 +164,9 @@ impl Cookies {
         value
     }
 
-    /// The identity in `value`, if we signed it. The comparison takes constant time.
-    fn verify(&self, value: &[u8]) -> Option<BrowserId> {
-        let dot = value.iter().position(|byte| *byte == b'.')?;
-        let (id, tag) = value.split_at_checked(dot)?;
-        let id = BrowserId::from_bytes(decode(id)?);
-        let tag: [u8; TAG_LENGTH] = decode(tag.strip_prefix(b".")?)?;
-        self.mac(id).verify_truncated_left(&tag).ok()?;
+    /// The identity, if we signed it. The comparison takes constant time.
+    fn verify(&self, id: BrowserId, tag: &[u8; TAG_LENGTH]) -> Option<BrowserId> {
+        self.mac(id).verify_truncated_left(tag).ok()?;
         Some(id)
     }
 
@@ -259,6 +255,19 @@ const fn decide(setting: Auto, automatic: bool) -> bool {
         Auto::On => true,
         Auto::Off => false,
     }
+}
+
+/// A value without the quotes that it may have (RFC 6265 4.1.1): the JDK's `CookieManager` adds them to
+/// cookies with a `Max-Age`.
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// What looks like `ID.TAG`, whoever has signed it.
+fn parse(value: &[u8]) -> Option<(BrowserId, [u8; TAG_LENGTH])> {
+    let dot = value.iter().position(|byte| *byte == b'.')?;
+    let (id, tag) = value.split_at_checked(dot)?;
+    Some((BrowserId::from_bytes(decode(id)?), decode(tag.strip_prefix(b".")?)?))
 }
 
 /// Exactly 16 bytes of unpadded, canonical base64url.

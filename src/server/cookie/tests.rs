@@ -34,6 +34,17 @@ fn an_issued_cookie_comes_back_as_its_identity() {
 }
 
 #[test]
+fn a_value_may_stand_in_quotes() {
+    let cookies = cookies(|_| ());
+    let (id, header) = cookies.issue(Occasion::Handshake, false, false);
+    let pair = pair(&header);
+    let value = pair.strip_prefix("BAYEUX_BROWSER=").unwrap();
+    // As the JDK's HttpClient sends it with its CookieManager.
+    let line = format!("$Version=\"1\"; BAYEUX_BROWSER=\"{value}\";$Path=\"/\";$Domain=\"a.b\"");
+    assert_eq!(presented(&cookies, &[&line]), Presented { any: true, ids: vec![id] });
+}
+
+#[test]
 fn the_cookies_of_handshake_and_upgrade_live_side_by_side() {
     let cookies = cookies(|_| ());
     let (polled, handshake) = cookies.issue(Occasion::Handshake, false, false);
@@ -80,7 +91,11 @@ fn a_planted_or_altered_cookie_is_presented_but_names_nobody() {
         format!("{id}.{tag}."),
         format!("{id}.{tag}=="),
         format!("{id}.{tag}AAAA"),
-        format!("\"{id}.{tag}\""),
+        format!("\"{id}.{tag}"),
+        format!("{id}.{tag}\""),
+        format!("\"\"{id}.{tag}\"\""),
+        format!("\"{id}\".\"{tag}\""),
+        "\"".to_owned(),
     ];
     for value in values {
         assert_eq!(presented(&cookies, &[&format!("{name}={value}")]), forged, "{value}");
@@ -107,7 +122,8 @@ fn all_of_several_cookies_are_read_up_to_eight() {
     let line: Vec<_> = issued.iter().map(|(_, header)| pair(header)).collect();
     let expected: Vec<_> = issued.iter().take(8).map(|(id, _)| *id).collect();
     assert_eq!(presented(&cookies, &[&line.join("; ")]).ids, expected);
-    assert_eq!(presented(&cookies, &["BAYEUX_BROWSER=planted", &line[0]]).ids, [issued[0].0]);
+    let planted = "BAYEUX_BROWSER=planted; ".repeat(20);
+    assert_eq!(presented(&cookies, &[&planted, &line[0]]).ids, [issued[0].0]);
 }
 
 #[test]
