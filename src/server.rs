@@ -17,6 +17,7 @@ mod exchange;
 mod fallback;
 mod handshake;
 mod http;
+mod inbound;
 mod lean;
 mod link;
 mod live;

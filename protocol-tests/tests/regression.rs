@@ -10,7 +10,7 @@ use protocol_tests::{
     broker::Broker,
     deadline::{Heart, if_within, soon},
     http::{self, Request},
-    websocket::{CLOSE, Frame, PING, TEXT, WebSocket},
+    websocket::{CLOSE, Frame, PING, TEXT, WebSocket, upgrade_request},
 };
 use serde_json::{json, value::RawValue};
 use tokio::{
@@ -371,4 +371,72 @@ async fn a_request_has_exactly_one_host() {
             assert_eq!(response.status, 400, "{address}, {hosts:?}");
         }
     }
+}
+
+/// A refusal that came before the body of its request left the rest of it unread, so the kernel reset the
+/// connection: a page of a foreign origin, or whoever posted to a wrong path, saw a broken pipe and never the
+/// 403 or 404. Found by raw bytes.
+#[tokio::test]
+async fn a_refusal_before_the_end_of_the_body_is_read_by_who_sends_it() {
+    let broker = Broker::with(|config| config.api.enabled = true).await;
+    let large = |method: &str, path: &str| {
+        Request::new(method, path).header("Content-Length", "600000").header("X-API-Key", "wrong")
+    };
+    let foreign = large("POST", "/cometd").header("Origin", "http://evil.example");
+    let cases = [
+        (broker.address, foreign.clone(), 403),
+        (broker.address, large("POST", "/nowhere"), 404),
+        (broker.address, large("PUT", "/cometd"), 405),
+        (broker.address, large("GET", "/cometd"), 400),
+        (broker.address, large("OPTIONS", "/cometd"), 204),
+        (broker.address, large("POST", "/api/v1/publish"), 401),
+        (broker.address, foreign.header("Expect", "100-continue"), 403),
+        (broker.admin, large("POST", "/healthz"), 405),
+    ];
+    for (address, request, status) in cases {
+        let mut connection = http::Connection::open(address).await;
+        connection.send(request.bytes()).await;
+        for _ in 0..60 {
+            connection.send(vec![b' '; 10_000]).await;
+        }
+        let response = connection.response().await;
+        let close = response.header("connection");
+        assert_eq!((response.status, close), (status, Some("close")), "{request:?}");
+    }
+}
+
+/// As above; but a body that has arrived is no reason to give the connection up.
+#[tokio::test]
+async fn a_refusal_of_a_request_that_is_whole_keeps_the_connection() {
+    let broker = Broker::start().await;
+    let chunked = Request::new("POST", "/nowhere").header("Transfer-Encoding", "chunked").bytes();
+    let chunked = [chunked, b"2\r\n[]\r\n1\r\n \r\n0\r\n\r\n".to_vec()].concat();
+    for bytes in [Request::post("/nowhere", "[]").bytes(), chunked] {
+        let mut connection = http::Connection::open(broker.address).await;
+        for _ in 0..3 {
+            connection.send(&bytes).await;
+            let response = connection.response().await;
+            assert_eq!((response.status, response.header("connection")), (404, None));
+        }
+    }
+}
+
+/// An upgrade with a body was answered with 101, and what came of the body later was read as frames.
+/// Found by raw bytes.
+#[tokio::test]
+async fn an_upgrade_with_a_body_is_refused() {
+    let broker = Broker::start().await;
+    for framing in [("Content-Length", "4"), ("Transfer-Encoding", "chunked")] {
+        for address in [broker.address, broker.admin] {
+            let path = if address == broker.admin { "/admin/v1/bayeux" } else { "/cometd" };
+            let request = upgrade_request(path).header(framing.0, framing.1);
+            let mut connection = http::Connection::open(address).await;
+            connection.send(request.bytes()).await;
+            let response = connection.response().await;
+            let close = response.header("connection");
+            assert_eq!((response.status, close), (400, Some("close")), "{path} {framing:?}");
+        }
+    }
+    let request = upgrade_request("/cometd").header("Content-Length", "0");
+    assert_eq!(http::request(broker.address, &request).await.status, 101);
 }

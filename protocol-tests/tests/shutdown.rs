@@ -1,6 +1,6 @@
 //! The graceful stop: architecture.md section 8, protocol.md 104 and 140, reliability.md F5.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, deliveries, delivery},
@@ -104,6 +104,32 @@ async fn a_stop_ends_in_time_whatever_clients_do() {
     let drained = broker.stop().await;
     assert!(drained.elapsed < Duration::from_secs(3), "{drained:?}");
     drop(socket);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_what_clients_have_not_sent() {
+    let broker = Broker::with(|config| {
+        config.api.enabled = true;
+        config.transports.socket.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    })
+    .await;
+    let raw = broker.socket.expect("a listener for raw TCP");
+    let post =
+        |path| format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n[{{");
+    let mut connections = Vec::new();
+    for (address, bytes) in [
+        (broker.address, "GET /a HT".to_owned()),
+        (broker.address, post("/cometd")),
+        (raw, "<".to_owned()),
+    ] {
+        let mut connection = http::Connection::open(address).await;
+        connection.send(bytes).await;
+        connection.quiet().await;
+        connections.push(connection);
+    }
+    let drained = broker.stop().await;
+    // Of 30 s.
+    assert!(drained.open == 0 && drained.elapsed < Duration::from_secs(5), "{drained:?}");
 }
 
 #[tokio::test]

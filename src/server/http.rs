@@ -9,7 +9,10 @@ use std::{
     future::{pending, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,13 +21,13 @@ use bytes::Bytes;
 use hyper::{
     Method, Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
-    header::CONNECTION,
+    header::{CONNECTION, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::select;
+use tokio::{select, time::sleep};
 use tracing::debug;
 
 use super::{
@@ -33,6 +36,7 @@ use super::{
     body::Body,
     console::Console,
     files::Files,
+    inbound::{self, Inbound, Unread},
     lean::{self, Turn},
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
     metrics, park,
@@ -71,6 +75,25 @@ impl Http {
             Listener::Main { .. } => keep_alive,
             Listener::Admin { .. } => keep_alive.min(ADMIN_IDLE_MAX),
         }
+    }
+
+    /// Ends the connection with a response that leaves something of its request unread: it would be taken for
+    /// the next one, and thrown away without reading it would take the response along.
+    async fn settle(
+        &self,
+        mut response: Response<Body>,
+        unread: Option<Arc<Unread>>,
+    ) -> Response<Body> {
+        if let Some(unread) = unread
+            && !unread.is_over().await
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        // Who reads a body says so as well, of one that is too large or comes too slowly.
+        if response.headers().get(CONNECTION).is_some_and(|value| value == "close") {
+            self.heads.leave_body();
+        }
+        response
     }
 
     /// Keeps the head clock at this request for as long as the answer lives.
@@ -154,7 +177,9 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
     let app = &http.app;
     let limits = &app.live;
     let unwritten = Arc::new(Unwritten::default());
+    let called = AtomicBool::new(false);
     let service = service_fn(|request| {
+        called.store(true, Ordering::Relaxed);
         let (answer, unwritten) = (respond(Arc::clone(http), request), Arc::clone(&unwritten));
         async { answer.await.map(|response| response.map(|body| Watched::new(body, unwritten))) }
     });
@@ -212,8 +237,17 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
                 let ended = Pin::new(&mut connection).poll(cx).is_ready();
                 if ended || is_stuck(cx) { Poll::Ready(()) } else { Poll::Pending }
             });
+            // What a client has not sent by now holds up no stop: half a head, half a body.
+            let abandoned = async {
+                sleep(UNSENT_GRACE.min(app.config.server.drain_timeout / 2)).await;
+                let is_whole = called.load(Ordering::Relaxed) && !http.heads.is_body_awaited();
+                if is_whole {
+                    pending::<()>().await;
+                }
+            };
             select! {
                 () = finished => {}
+                () = abandoned => debug!("a request was not complete when the server stopped"),
                 () = app.drain.ended() => {}
             }
         }
@@ -227,6 +261,7 @@ fn respond(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> {
     http.heads.request_received();
+    let (request, unread) = inbound::watch(request, &http.heads);
     async move {
         let response = match &http.listener {
             Listener::Main { files } => {
@@ -236,10 +271,7 @@ fn respond(
                     match Box::pin(route::respond(&http, files.as_deref(), request)).await {
                         Routed::Held(held) => held,
                         Routed::Ready(response) => {
-                            // Set for one reason only: the body was not read to its end.
-                            if response.headers().get(CONNECTION).is_some_and(|v| v == "close") {
-                                http.heads.leave_body();
-                            }
+                            let response = http.settle(response, unread).await;
                             http.heads.response_done();
                             return Ok(response);
                         }
@@ -255,12 +287,10 @@ fn respond(
             }
             Listener::Admin { loopback_only, console } => {
                 let response = operators(&http, *loopback_only, console.as_deref(), request).await;
-                if response.headers().get(CONNECTION).is_some_and(|v| v == "close") {
-                    http.heads.leave_body();
-                }
                 route::counted(&http.app, HttpPath::Admin, response)
             }
         };
+        let response = http.settle(response, unread).await;
         http.heads.response_done();
         Ok(response)
     }
@@ -269,7 +299,7 @@ fn respond(
 /// Whether the connection is an ordinary one that stays open after the response, and hyper is done
 /// with the request when it is held. Nobody reads the body of a GET: left in the stream, it would be
 /// taken for the next request.
-fn may_park(request: &Request<Incoming>) -> bool {
+fn may_park(request: &Request<Inbound>) -> bool {
     let stays_open = request
         .headers()
         .get_all(CONNECTION)
@@ -284,7 +314,7 @@ async fn operators(
     http: &Http,
     loopback_only: bool,
     console: Option<&Console>,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
 ) -> Response<Body> {
     let app = &http.app;
     if let Err(problem) = route::check_host(&request) {
@@ -319,5 +349,7 @@ async fn operators(
 
 /// Longer than the console waits between its questions.
 pub(super) const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
+/// How long the rest of a request is awaited once the server stops.
+const UNSENT_GRACE: Duration = Duration::from_secs(1);
 /// hyper refuses a smaller buffer.
 const HYPER_BUFFER_MIN: usize = 8 << 10;

@@ -23,11 +23,7 @@ use std::{
 use bytes::Bytes;
 use dashmap::DashMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::{
-    HeaderMap, Method, Request, Response,
-    body::{Body as _, Incoming},
-    header::HeaderValue,
-};
+use hyper::{HeaderMap, Method, Request, Response, body::Body as _, header::HeaderValue};
 use tokio::time::{sleep, timeout};
 
 use self::{idempotency::Idempotency, message::Publisher, problem::Problem};
@@ -39,6 +35,7 @@ use super::{
     credentials::{Credentials, WRONG_KEY_DELAY},
     forwarded::Client,
     http::Http,
+    inbound::Inbound,
     origin::{self, RequestKind, Verdict},
     report,
     route::Routed,
@@ -185,7 +182,7 @@ pub(super) fn serves(app: &App, path: &str) -> bool {
 }
 
 /// Answers a request below `/api/v1`, or for `/openapi.json`.
-pub(super) async fn respond(http: &Http, request: Request<Incoming>) -> Routed {
+pub(super) async fn respond(http: &Http, request: Request<Inbound>) -> Routed {
     let app = &http.app;
     let Client { address, scheme, .. } = app.live.client(http.peer.ip(), request.headers());
     let parent = trace::parent(app, request.headers());
@@ -233,7 +230,7 @@ enum Admitted {
 async fn admit(
     app: &App,
     endpoint: Endpoint<'_>,
-    request: &Request<Incoming>,
+    request: &Request<Inbound>,
 ) -> Result<Admitted, Problem> {
     let (expected, allowed) = match endpoint {
         Endpoint::Nothing => return Err(Problem::NotFound),
@@ -261,7 +258,7 @@ pub(super) async fn respond_to(
     app: &Arc<App>,
     address: IpAddr,
     principal: Principal,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
 ) -> Response<Body> {
     let parent = trace::parent(app, request.headers());
     let key = Some(Arc::clone(principal.id()));
@@ -274,7 +271,7 @@ pub(super) async fn respond_to(
 async fn publish(
     publisher: &Publisher,
     endpoint: Endpoint<'_>,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
 ) -> Response<Body> {
     let caller = &publisher.caller;
     let app = &caller.app;
@@ -334,7 +331,7 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 /// Reads a body within its bounds of size and time.
-async fn read(app: &App, body: Incoming) -> Result<Bytes, Problem> {
+async fn read(app: &App, body: Inbound) -> Result<Bytes, Problem> {
     let limit = app.live.api_body.now();
     let too_large = || Problem::TooLarge { limit, key: "api.max_body" };
     if body.size_hint().lower() > limit as u64 {

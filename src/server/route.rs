@@ -9,7 +9,7 @@ use std::{borrow::Cow, sync::Arc};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Version,
-    body::{Body as _, Incoming},
+    body::Body as _,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER,
         SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -25,6 +25,7 @@ use super::{
     files::Files,
     forwarded::Client,
     http::Http,
+    inbound::Inbound,
     lean,
     origin::{self, RequestKind, Verdict},
     polling::{Answer, Polled, Poller},
@@ -90,7 +91,7 @@ impl Held {
 pub(super) async fn respond(
     http: &Http,
     files: Option<&Files>,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
 ) -> Routed {
     if let Err((status, problem)) = check_head(http, &request) {
         return Routed::Ready(text(status, problem)).counted(&http.app, HttpPath::Other);
@@ -140,7 +141,7 @@ pub(super) async fn respond_read(http: &Http, request: lean::Request) -> Routed 
 }
 
 /// long-polling.
-async fn poll(app: &Arc<App>, request: Request<Incoming>, client: Client) -> Routed {
+async fn poll(app: &Arc<App>, request: Request<Inbound>, client: Client) -> Routed {
     let (dress, poller) = match admit(app, request.headers(), client) {
         Ok(admitted) => admitted,
         Err((status, problem)) => return Routed::Ready(text(status, problem)),
@@ -176,7 +177,7 @@ fn admit(
 }
 
 /// callback-polling: a GET by a `<script>` element (protocol.md 95-97).
-async fn script(app: &Arc<App>, request: &Request<Incoming>, client: Client) -> Routed {
+async fn script(app: &Arc<App>, request: &Request<Inbound>, client: Client) -> Routed {
     if !app.offers(Transport::CallbackPolling) {
         let problem =
             "here clients such as cometd.js connect; a GET has to be a WebSocket upgrade\n";
@@ -277,7 +278,7 @@ impl Dress {
 }
 
 /// Reads a request body within its bounds of size and time.
-async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (StatusCode, String)> {
+async fn read(app: &App, client: Client, body: Inbound) -> Result<Vec<u8>, (StatusCode, String)> {
     let limit = app.live.message_size.now();
     let too_large = || {
         let problem = format!("the body is larger than {limit} bytes (limits.message_size)\n");
@@ -302,7 +303,7 @@ async fn read(app: &App, client: Client, body: Incoming) -> Result<Vec<u8>, (Sta
 }
 
 /// Bounds that hyper does not have (architecture.md 12).
-fn check_head(http: &Http, request: &Request<Incoming>) -> Result<(), (StatusCode, String)> {
+fn check_head(http: &Http, request: &Request<Inbound>) -> Result<(), (StatusCode, String)> {
     let (uri_bytes_max, header_bytes_max) =
         (http.app.live.uri_bytes.now(), http.app.live.header_bytes.now());
     let uri = request.uri();
@@ -345,11 +346,7 @@ pub(super) fn is_bayeux(config: &Config, path: &str) -> bool {
     })
 }
 
-async fn elsewhere(
-    app: &App,
-    files: Option<&Files>,
-    request: &Request<Incoming>,
-) -> Response<Body> {
+async fn elsewhere(app: &App, files: Option<&Files>, request: &Request<Inbound>) -> Response<Body> {
     if let Some(files) = files {
         if !app.live.ask_origins(|rule| rule.admits_host(request.headers())) {
             let problem = "this server answers on this machine only: use localhost or 127.0.0.1\n";

@@ -64,7 +64,10 @@ async fn begin(app: Arc<App>, mut lines: Lines, address: IpAddr) -> Option<Box<C
         };
         return Some(connection(app, Link::Lines(lines), client));
     }
-    let request = timeout(app.live.header_timeout.now(), lines.recv()).await.ok()?;
+    let request = select! {
+        request = timeout(app.live.header_timeout.now(), lines.recv()) => request.ok()?,
+        () = app.drain.begins() => return None,
+    };
     if is_policy_request(&request) {
         let policy = policy(&app.live.config().server.allowed_origins, lines.local_port());
         // What the player then does is its own business.

@@ -21,7 +21,6 @@ use std::{
 use bytes::Bytes;
 use hyper::{
     Request, Response, StatusCode,
-    body::Incoming,
     header::{
         CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
     },
@@ -36,6 +35,7 @@ use super::{
     connect::{Connect, Release, unknown_advice, write_unknown_reply},
     drain::retry_after,
     forwarded::Client,
+    inbound::Inbound,
     origin::{self, RequestKind, Verdict},
     polling::hold_slot,
     route::text,
@@ -52,7 +52,7 @@ mod form;
 /// The last segment of the path is the clientId, as Faye has it.
 pub(super) fn respond(
     app: &Arc<App>,
-    request: &Request<Incoming>,
+    request: &Request<Inbound>,
     client: Client,
 ) -> Option<Response<Body>> {
     let client_id = request.uri().path().rsplit('/').next()?;
@@ -84,7 +84,7 @@ pub(super) fn respond(
 /// Opens the stream of the session that the client names, if it may.
 fn open(
     app: &Arc<App>,
-    request: &Request<Incoming>,
+    request: &Request<Inbound>,
     client: Client,
     client_id: &str,
     form: Form,

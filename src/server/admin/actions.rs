@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
     Response, StatusCode,
-    body::{Body as _, Bytes, Incoming},
+    body::{Body as _, Bytes},
     header::{CONNECTION, HeaderValue},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -25,14 +25,14 @@ use crate::{
     bayeux::{ChannelName, Refusal},
     broker::Session,
     events::Sid,
-    server::{app::App, body::Body, report},
+    server::{app::App, body::Body, inbound::Inbound, report},
 };
 
 /// Answers a call that changes something, and says so in the log.
 pub(super) async fn act(
     call: &Call<'_>,
     endpoint: Endpoint<'_>,
-    body: Incoming,
+    body: Inbound,
 ) -> Result<Response<Body>, Problem> {
     let body = match read(call.app, body).await {
         Ok(body) => body,
@@ -199,7 +199,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Option<T>, Problem> {
 }
 
 /// Reads a body within its bounds of size and time.
-async fn read(app: &App, body: Incoming) -> Result<Bytes, Problem> {
+async fn read(app: &App, body: Inbound) -> Result<Bytes, Problem> {
     let too_large = || Problem::TooLarge { limit: BODY_BYTES_MAX };
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(too_large());

@@ -8,7 +8,6 @@ use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Request, Response,
-    body::Incoming,
     header::{HOST, ORIGIN},
 };
 use tokio::time::sleep;
@@ -25,6 +24,7 @@ use crate::{
         body::Body,
         credentials::{Credentials, WRONG_KEY_DELAY},
         http::Http,
+        inbound::Inbound,
         publish, report,
         websocket::upgrade,
     },
@@ -129,7 +129,7 @@ impl Call<'_> {
 }
 
 /// Answers a request below `/admin/v1`.
-pub(in crate::server) async fn respond(http: &Http, request: Request<Incoming>) -> Response<Body> {
+pub(in crate::server) async fn respond(http: &Http, request: Request<Inbound>) -> Response<Body> {
     let (app, address) = (&http.app, http.peer.ip());
     let (uri, method) = (request.uri().clone(), request.method().clone());
     let endpoint = Endpoint::of(uri.path());
@@ -163,7 +163,7 @@ pub(in crate::server) async fn respond(http: &Http, request: Request<Incoming>) 
 
 /// Opens a WebSocket to the monitoring channels. Pages cannot send a key along with an upgrade: it comes
 /// with the handshake, without which nothing goes over this socket.
-fn attach(http: &Http, request: Request<Incoming>) -> Response<Body> {
+fn attach(http: &Http, request: Request<Inbound>) -> Response<Body> {
     let query = Query::read(request.uri().query(), Endpoint::Bayeux.parameters());
     let refused = if is_foreign(request.headers()) {
         Some(Problem::OriginDenied)

@@ -63,6 +63,8 @@ pub struct HeadClock {
     body_unread: AtomicBool,
     /// Told by the stream, not to it: whoever has handed it to hyper cannot ask it.
     write_pending: AtomicBool,
+    /// Not for the stream: whoever ends the connection at a stop asks.
+    body_awaited: AtomicBool,
 }
 
 impl HeadClock {
@@ -84,6 +86,16 @@ impl HeadClock {
     /// Notes that the last response of the connection leaves a body unread: the stream lingers.
     pub fn leave_body(&self) {
         self.body_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes whether the service waits for the body of its request.
+    pub fn set_body_awaited(&self, awaited: bool) {
+        self.body_awaited.store(awaited, Ordering::Relaxed);
+    }
+
+    /// Whether the service waits for the body of its request.
+    pub fn is_body_awaited(&self) -> bool {
+        self.body_awaited.load(Ordering::Relaxed)
     }
 
     /// Whether bytes wait that the kernel has not taken yet.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::{
     Request, Response, StatusCode,
-    body::{Body as _, Frame, Incoming},
+    body::{Body as _, Frame},
     header::{EXPECT, HeaderValue},
 };
 use tokio::{
@@ -39,6 +39,7 @@ use crate::{
     server::{
         body::Body,
         http::{Answering, Http},
+        inbound::Inbound,
     },
 };
 
@@ -60,7 +61,7 @@ impl Results {
 pub(super) async fn respond(
     http: &Http,
     publisher: Publisher,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
 ) -> Response<Body> {
     let waits = request.headers().contains_key(EXPECT);
     let mut body = request.into_body();
@@ -87,7 +88,7 @@ type Read = Option<Result<Frame<Bytes>, hyper::Error>>;
 
 /// Lets hyper send the `100 Continue` that a client waits for: it does so when it is asked for the
 /// body, and not any more once the response has begun. Returns what has come already.
-async fn invite(body: &mut Incoming) -> Option<Read> {
+async fn invite(body: &mut Inbound) -> Option<Read> {
     let asked = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
     yield_now().await;
     match asked {
@@ -112,13 +113,13 @@ struct Stream {
 struct Ended;
 
 impl Stream {
-    async fn run(mut self, first: Option<Read>, body: Incoming) {
+    async fn run(mut self, first: Option<Read>, body: Inbound) {
         // Ended early or not, what has a result is told.
         let _ = Box::pin(self.read(first, body)).await;
         let _ = self.flush().await;
     }
 
-    async fn read(&mut self, mut first: Option<Read>, mut body: Incoming) -> Result<(), Ended> {
+    async fn read(&mut self, mut first: Option<Read>, mut body: Inbound) -> Result<(), Ended> {
         let app = self.publisher.caller.app.clone();
         let mut drain = pin!(app.drain.begins());
         loop {
@@ -271,7 +272,7 @@ impl Stream {
 }
 
 /// What comes next: `first`, if there is one, and after it what the body gives.
-async fn next(first: &mut Option<Read>, body: &mut Incoming) -> Read {
+async fn next(first: &mut Option<Read>, body: &mut Inbound) -> Read {
     match first.take() {
         Some(read) => read,
         None => body.frame().await,

@@ -13,7 +13,6 @@ use std::{borrow::Cow, time::Duration};
 use bytes::Bytes;
 use hyper::{
     Request,
-    body::Incoming,
     header::{ACCEPT, HeaderValue},
 };
 
@@ -24,6 +23,7 @@ use crate::{
     server::{
         body::{Rope, append_for_script},
         drain::jitter,
+        inbound::Inbound,
         route::{CALLBACK_BYTES_MAX, is_callback},
     },
 };
@@ -45,7 +45,7 @@ impl Form {
     ///
     /// # Errors
     /// The text of a 400.
-    pub(super) fn asked_for(request: &Request<Incoming>) -> Option<Result<Self, String>> {
+    pub(super) fn asked_for(request: &Request<Inbound>) -> Option<Result<Self, String>> {
         let query = request.uri().query().unwrap_or_default().as_bytes();
         let mut callbacks: Vec<Cow<'_, str>> = Vec::new();
         for (name, value) in form_urlencoded::parse(query) {

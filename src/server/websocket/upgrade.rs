@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
     HeaderMap, Request, Response, StatusCode, Version,
-    body::Incoming,
+    body::Body as _,
     header::{
         CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
         SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
@@ -28,6 +28,7 @@ use crate::{
         cookie::{Occasion, Presented},
         forwarded::Client,
         http::Http,
+        inbound::Inbound,
         link::Link,
         listen::{Permit, Timed},
         origin::{RequestKind, Verdict},
@@ -51,7 +52,7 @@ pub(in crate::server) fn is_upgrade(headers: &HeaderMap) -> bool {
 /// Answers the request with 101 and starts the connection's task, or says what is wrong with it.
 pub(in crate::server) fn respond(
     http: &Http,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
     client: Client,
 ) -> Response<Body> {
     let app = &http.app;
@@ -93,7 +94,7 @@ pub(in crate::server) fn respond(
 /// those who may monitor, whatever transports clients are offered, and without cookies.
 pub(in crate::server) fn respond_to_operator(
     http: &Http,
-    request: Request<Incoming>,
+    request: Request<Inbound>,
     address: IpAddr,
 ) -> Response<Body> {
     let agreed = match agree(&http.app, &request, "") {
@@ -115,7 +116,7 @@ pub(in crate::server) fn respond_to_operator(
 /// Says 101 and has the connection's task wait for the socket.
 fn switch(
     http: &Http,
-    mut request: Request<Incoming>,
+    mut request: Request<Inbound>,
     agreed: Agreed,
     upgraded: Upgraded,
 ) -> Response<Body> {
@@ -210,7 +211,7 @@ impl Refused {
 }
 
 /// `wanted` is the sub-protocol that has to be among the offers; empty: any will do.
-fn agree(app: &App, request: &Request<Incoming>, wanted: &str) -> Result<Agreed, Refused> {
+fn agree(app: &App, request: &Request<Inbound>, wanted: &str) -> Result<Agreed, Refused> {
     let headers = request.headers();
     if request.version() != Version::HTTP_11 || !names(headers, &CONNECTION).any(is_upgrade_token) {
         return Err(Refused::Bad("a WebSocket upgrade needs HTTP/1.1 and Connection: Upgrade\n"));
@@ -223,6 +224,10 @@ fn agree(app: &App, request: &Request<Incoming>, wanted: &str) -> Result<Agreed,
         .and_then(ws::accept_key)
         .and_then(|accept| HeaderValue::try_from(accept).ok())
         .ok_or(Refused::Bad("Sec-WebSocket-Key has to be 16 bytes in base64\n"))?;
+    // Its bytes would be read as frames.
+    if !request.body().is_end_stream() {
+        return Err(Refused::Bad("a WebSocket upgrade has no body\n"));
+    }
     let deflate = app.config.transports.websocket.compression.then(|| {
         let offers: Vec<&str> = headers
             .get_all(SEC_WEBSOCKET_EXTENSIONS)
