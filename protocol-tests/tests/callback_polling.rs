@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use protocol_tests::{
-    bayeux::{Polling, connect, connect_now, connected, delivery, handshake, publish, subscribe},
+    bayeux::{
+        Polling, connect, connect_now, connected, deliveries, delivery, handshake, publish,
+        subscribe,
+    },
     broker::Broker,
     http::{self, Request, Response},
 };
@@ -88,6 +91,24 @@ async fn p095_one_callback_and_a_message_are_required() {
         let response = http::request(broker.address, &request).await;
         assert_eq!(response.status, 400, "{target}");
     }
+}
+
+#[tokio::test]
+async fn p095_a_message_that_is_not_utf8_is_refused() {
+    let broker = Broker::with_jsonp(20_000).await;
+    let id = session(&broker).await;
+    let mut listener = Polling::subscribed(broker.address, "/a").await;
+    let target = |data: &str| {
+        let message = format!(
+            "%5B%7B%22channel%22:%22/a%22,%22clientId%22:%22{id}%22,%22data%22:%22{data}%22%7D%5D"
+        );
+        format!("/cometd?jsonp=cb&message={message}")
+    };
+    for (data, status) in [("%FF", 400), ("%C3", 400), ("%ED%A0%80", 400), ("%C3%A4+%2B", 200)] {
+        let request = Request::get(&target(data)).header("Sec-Fetch-Site", "same-origin");
+        assert_eq!(http::request(broker.address, &request).await.status, status, "{data}");
+    }
+    assert_eq!(deliveries(&listener.fetch().await), [delivery("/a", "\u{e4} +")]);
 }
 
 #[tokio::test]

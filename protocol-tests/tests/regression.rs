@@ -373,6 +373,34 @@ async fn a_request_has_exactly_one_host() {
     }
 }
 
+/// Whatever stood in a Host was taken for one; and of a target that names a host itself, the header's was
+/// believed instead of the target's (RFC 9112 3.2). Found by raw bytes.
+#[tokio::test]
+async fn a_host_is_a_host_and_that_of_the_target_counts() {
+    let broker = Broker::start().await;
+    let post = |target: &str, host: &str| {
+        Request::post(target, json!([handshake()]).to_string())
+            .without("Host")
+            .header("Host", host)
+            .header("Origin", "http://localhost:3000")
+    };
+    for (target, host, status) in [
+        ("/cometd", "localhost", 200),
+        ("/cometd", "a b/c@d", 400),
+        ("/cometd", "localhost:http", 400),
+        ("/cometd", "", 403),
+        ("/cometd", "evil.example", 403),
+        ("http://localhost/cometd", "evil.example", 200),
+        ("http://evil.example/cometd", "localhost", 403),
+        ("http://a@localhost/cometd", "localhost", 400),
+    ] {
+        let response = http::request(broker.address, &post(target, host)).await;
+        assert_eq!(response.status, status, "{target}, {host:?}");
+        let is_text = response.header("content-type") != Some("application/json");
+        assert_eq!(response.header("x-content-type-options").is_some(), is_text, "{target}");
+    }
+}
+
 /// A refusal that came before the body of its request left the rest of it unread, so the kernel reset the
 /// connection: a page of a foreign origin, or whoever posted to a wrong path, saw a broken pipe and never the
 /// 403 or 404. Found by raw bytes.

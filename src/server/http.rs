@@ -36,6 +36,7 @@ use super::{
     body::Body,
     console::Console,
     files::Files,
+    host,
     inbound::{self, Inbound, Unread},
     lean::{self, Turn},
     listen::{Accepted, Acceptor, Deadlines, HeadClock, Permit, Timed},
@@ -185,6 +186,9 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client that ends its side is taken to have left, or hyper would hold a poll for nobody
+        // (protocol.md 56); so who ends it right after a request may get no answer.
+        .half_close(false)
         // Runs between requests too, so it is the keep-alive time; heads that have begun are timed
         // by `Timed`.
         .header_read_timeout(http.idle_max())
@@ -314,10 +318,10 @@ async fn operators(
     http: &Http,
     loopback_only: bool,
     console: Option<&Console>,
-    request: Request<Inbound>,
+    mut request: Request<Inbound>,
 ) -> Response<Body> {
     let app = &http.app;
-    if let Err(problem) = route::check_host(&request) {
+    if let Err(problem) = host::settle(&mut request) {
         return admin::text(StatusCode::BAD_REQUEST, problem).map(Body::from);
     }
     if admin::serves(request.uri().path()) {

@@ -8,10 +8,10 @@ use std::{borrow::Cow, sync::Arc};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Version,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::Body as _,
     header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
         SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
     },
 };
@@ -24,12 +24,13 @@ use super::{
     drain::retry_after,
     files::Files,
     forwarded::Client,
+    host,
     http::Http,
     inbound::Inbound,
     lean,
     origin::{self, RequestKind, Verdict},
     polling::{Answer, Polled, Poller},
-    publish, report, streaming,
+    publish, query, report, streaming,
     websocket::upgrade,
 };
 use crate::{
@@ -91,9 +92,9 @@ impl Held {
 pub(super) async fn respond(
     http: &Http,
     files: Option<&Files>,
-    request: Request<Inbound>,
+    mut request: Request<Inbound>,
 ) -> Routed {
-    if let Err((status, problem)) = check_head(http, &request) {
+    if let Err((status, problem)) = check_head(http, &mut request) {
         return Routed::Ready(text(status, problem)).counted(&http.app, HttpPath::Other);
     }
     if !is_bayeux(&http.app.config, request.uri().path()) {
@@ -191,19 +192,20 @@ async fn script(app: &Arc<App>, request: &Request<Inbound>, client: Client) -> R
     let parameter = app.config.transports.callback_polling.parameter.as_str();
     let query = request.uri().query().unwrap_or_default().as_bytes();
     let (mut callbacks, mut messages) = (Vec::new(), Vec::new());
-    for (name, value) in form_urlencoded::parse(query) {
-        if name == parameter {
+    for (name, value) in query::parameters(query) {
+        if name == parameter.as_bytes() {
             callbacks.push(value);
-        } else if name == "message" {
-            messages.push(match value {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            });
+        } else if *name == *b"message" {
+            messages.push(value);
         }
     }
     let callback = match callbacks.as_slice() {
-        [name] if is_callback(name) => name.clone().into_owned(),
-        _ => {
+        [name] => std::str::from_utf8(name).ok().filter(|name| is_callback(name)),
+        _ => None,
+    };
+    let callback = match callback {
+        Some(name) => name.to_owned(),
+        None => {
             let problem = format!(
                 "callback-polling needs one parameter '{parameter}': dotted identifiers, at most \
                  {CALLBACK_BYTES_MAX} characters\n"
@@ -260,7 +262,8 @@ impl Dress {
             _ => TEXT,
         };
         headers.insert(CONTENT_TYPE, content_type);
-        if self.script {
+        // A stranger's words may be in a text, and a page may take it for a script.
+        if self.script || status != StatusCode::OK {
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }
         if let Some(cookie) = self.set_cookie.filter(|_| opened) {
@@ -303,7 +306,7 @@ async fn read(app: &App, client: Client, body: Inbound) -> Result<Vec<u8>, (Stat
 }
 
 /// Bounds that hyper does not have (architecture.md 12).
-fn check_head(http: &Http, request: &Request<Inbound>) -> Result<(), (StatusCode, String)> {
+fn check_head(http: &Http, request: &mut Request<Inbound>) -> Result<(), (StatusCode, String)> {
     let (uri_bytes_max, header_bytes_max) =
         (http.app.live.uri_bytes.now(), http.app.live.header_bytes.now());
     let uri = request.uri();
@@ -318,19 +321,7 @@ fn check_head(http: &Http, request: &Request<Inbound>) -> Result<(), (StatusCode
         let problem = format!("the headers are longer than {header_bytes_max} bytes\n");
         return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, problem));
     }
-    check_host(request).map_err(|problem| (StatusCode::BAD_REQUEST, problem.to_owned()))
-}
-
-/// Refuses a request without a host or with several: rules of origins look at one of them, a proxy before
-/// us perhaps at another (RFC 9112 3.2).
-pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), &'static str> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    let may_lack = request.version() != Version::HTTP_11;
-    if hosts == 1 || (hosts == 0 && may_lack) {
-        Ok(())
-    } else {
-        Err("a request has exactly one Host header\n")
-    }
+    host::settle(request).map_err(|problem| (StatusCode::BAD_REQUEST, problem.to_owned()))
 }
 
 /// What a header counts for `limits.header_bytes`.
@@ -384,7 +375,9 @@ fn closing(mut response: Response<Body>) -> Response<Body> {
 pub(super) fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::text(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

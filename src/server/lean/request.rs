@@ -19,7 +19,7 @@ use hyper::{
 
 use crate::{
     config::Config,
-    server::{live::Live, route},
+    server::{host, live::Live, route},
 };
 
 /// A plain request.
@@ -65,7 +65,9 @@ pub(super) fn parse(config: &Config, limits: &Live, bytes: &Bytes) -> Option<(Re
         return None;
     }
     // Without a host it is refused, which is not plain.
-    headers.get(HOST)?;
+    if !host::is_host(headers.get(HOST)?.as_bytes()) {
+        return None;
+    }
     let end = head_length.checked_add(length)?;
     (end <= bytes.len()).then(|| (Request { headers, body: bytes.slice(head_length..end) }, end))
 }

@@ -92,6 +92,7 @@ fn whatever_leaves_a_choice_is_not_plain() {
         ("/cometd", "http://a/cometd"),
         ("/cometd", "//cometd"),
         ("/cometd", "*"),
+        ("Host: ", "Host: a b/c@"),
     ] {
         assert!(read(with("").replacen(from, to, 1)).is_none(), "{from:?} to {to:?}");
     }
