@@ -134,7 +134,13 @@ fn percent_decode(text: &str) -> Option<String> {
 
 /// Resolves links, makes sure that the result is inside `root` and nowhere hidden, and opens it.
 fn find(root: &Path, name: &Path) -> io::Result<Found> {
-    let path = fs::canonicalize(root.join(name))?;
+    let path = match fs::canonicalize(root.join(name)) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+        // Besides a missing file: one in the place of a directory, a name that no file can have, links in
+        // a circle.
+        Err(_) => return Ok(Found::Nothing),
+    };
     let plain = |part: Component<'_>| matches!(part, Component::Normal(part) if !part.as_encoded_bytes().starts_with(b"."));
     if !path.strip_prefix(root).is_ok_and(|inside| inside.components().all(plain)) {
         return Ok(Found::Nothing);

@@ -150,9 +150,17 @@ impl FromStr for Range {
         };
         let network: IpAddr = address.parse().map_err(|_| bad())?;
         let width = if network.is_ipv4() { 32 } else { 128 };
-        match bits.unwrap_or(width) {
-            bits if bits <= width => Ok(Self { network, bits }),
-            _ => Err(bad()),
+        let bits = bits.unwrap_or(width);
+        if bits > width {
+            return Err(bad());
+        }
+        // Peers are compared in their IPv4 form.
+        match network.to_canonical() {
+            canonical if canonical == network => Ok(Self { network, bits }),
+            canonical => {
+                let bits = bits.checked_sub(MAPPED_BITS).ok_or_else(bad)?;
+                Ok(Self { network: canonical, bits })
+            }
         }
     }
 }
@@ -190,6 +198,8 @@ fn major_version(entry: &str) -> Option<u32> {
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// The bits that all IPv4-mapped IPv6 addresses have in common.
+const MAPPED_BITS: u8 = 96;
 /// Longer chains of proxies do not occur; a header of 16 KiB could hold thousands of entries.
 const HOPS_MAX: usize = 16;
 

@@ -93,10 +93,14 @@ async fn nothing_hidden_or_outside_is_found() {
         symlink(tree.0.join("secret.txt"), tree.0.join("public/link.txt")).unwrap();
         symlink(&tree.0, tree.0.join("public/up")).unwrap();
         symlink(tree.0.join("public/.env"), tree.0.join("public/env")).unwrap();
+        symlink("circle", tree.0.join("public/circle")).unwrap();
         symlink("a.txt", tree.0.join("public/inside.txt")).unwrap();
         assert_eq!(get(&tree.files(), "/inside.txt").await.status(), 200);
     }
+    let long = format!("/{}", "n".repeat(300));
     let paths = [
+        long.as_str(),
+        "/circle",
         "/missing",
         "/link.txt",
         "/up/secret.txt",
@@ -122,10 +126,7 @@ async fn nothing_hidden_or_outside_is_found() {
     let files = tree.files();
     for path in paths {
         let status = get(&files, path).await.status();
-        assert!(matches!(status.as_u16(), 404 | 500), "{path}: {status}");
-    }
-    for path in paths.iter().filter(|path| **path != "/a.txt/") {
-        assert_eq!(get(&files, path).await.status(), 404, "{path}");
+        assert_eq!(status, 404, "{path}");
     }
 }
 

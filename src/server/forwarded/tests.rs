@@ -112,6 +112,10 @@ fn matches_ranges_at_their_edges() {
         ("::1", "::2", false),
         ("203.0.113.9/32", "203.0.113.9", true),
         ("203.0.113.9/32", "203.0.113.8", false),
+        ("::ffff:10.0.0.0/104", "10.255.255.255", true),
+        ("::ffff:10.0.0.0/104", "11.0.0.0", false),
+        ("::ffff:203.0.113.9", "203.0.113.9", true),
+        ("::ffff:0:0/96", "203.0.113.9", true),
     ];
     for (range, address, expected) in cases {
         let trusted = proxies(&[range]).unwrap();
@@ -121,7 +125,16 @@ fn matches_ranges_at_their_edges() {
 
 #[test]
 fn refuses_what_is_no_range_and_says_what_to_write() {
-    for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8/8", "proxy", "10.0.0/8"] {
+    for text in [
+        "",
+        "10.0.0.0/33",
+        "::/129",
+        "10.0.0.0/-1",
+        "10.0.0.0/8/8",
+        "proxy",
+        "10.0.0/8",
+        "::ffff:10.0.0.0/8",
+    ] {
         let error = proxies(&[text]).unwrap_err().to_string();
         assert!(error.contains("server.trusted_proxies"), "{text}: {error}");
         assert!(error.contains("10.0.0.0/8"), "{text}: {error}");
