@@ -36,8 +36,15 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct Pages(
     /// Held for one look-up per handshake.
-    Mutex<HashSet<Arc<Page>>>,
+    Mutex<Known>,
 );
+
+#[derive(Debug, Default)]
+struct Known {
+    pages: HashSet<Arc<Page>>,
+    /// How many more new pages find the table full before it is looked through again.
+    pause: usize,
+}
 
 impl Page {
     /// Cuts both texts to [`TEXT_CHARS_MAX`] characters.
@@ -53,16 +60,22 @@ impl Pages {
     #[must_use]
     pub fn share(&self, page: Page) -> Arc<Page> {
         let mut known = self.0.lock();
-        if let Some(shared) = known.get(&page) {
+        if let Some(shared) = known.pages.get(&page) {
             return Arc::clone(shared);
         }
         let shared = Arc::new(page);
-        if known.len() >= PAGES_MAX {
-            known.retain(|page| Arc::strong_count(page) > 1);
+        if known.pages.len() >= PAGES_MAX {
+            match known.pause.checked_sub(1) {
+                Some(pause) => known.pause = pause,
+                None => {
+                    known.pages.retain(|page| Arc::strong_count(page) > 1);
+                    known.pause = TIDY_PAUSE;
+                }
+            }
         }
         // Whoever makes up a new agent for every session gets a copy of its own each time.
-        if known.len() < PAGES_MAX {
-            known.insert(Arc::clone(&shared));
+        if known.pages.len() < PAGES_MAX {
+            known.pages.insert(Arc::clone(&shared));
         }
         shared
     }
@@ -77,6 +90,8 @@ pub fn cut(text: &str, chars_max: usize) -> &str {
 
 /// Characters of a user agent or origin that are kept (monitoring.md 4).
 pub const TEXT_CHARS_MAX: usize = 120;
+/// So that a made-up page costs a look at 16 others, not at all of them.
+const TIDY_PAUSE: usize = PAGES_MAX / 16;
 /// Different pages that are shared.
 const PAGES_MAX: usize = 4_096;
 
@@ -104,8 +119,13 @@ mod tests {
         let extra = pages.share(page("extra"));
         assert!(!Arc::ptr_eq(&extra, &pages.share(page("extra"))), "no room");
         drop(kept);
+        for n in 1..TIDY_PAUSE {
+            drop(pages.share(page("extra")));
+            assert_eq!(pages.0.lock().pages.len(), PAGES_MAX, "{n}: looked through too early");
+        }
+        drop(pages.share(page("extra")));
         let shared = pages.share(page("extra"));
         assert!(Arc::ptr_eq(&shared, &pages.share(page("extra"))));
-        assert!(pages.0.lock().len() <= 2);
+        assert!(pages.0.lock().pages.len() <= 2);
     }
 }

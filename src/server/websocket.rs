@@ -169,9 +169,11 @@ impl Connection {
             let wake = poll_fn(|cx| self.poll_wake(cx, timer.as_mut(), drain.as_mut())).await;
             self.was_stuck = matches!(wake, Wake::Stuck(..));
             let handled = match wake {
-                Wake::Stuck(batch, offset) => Box::pin(self.write_stuck(batch, offset)).await,
-                Wake::Session(ready) => Box::pin(self.session_is(ready)).await,
-                Wake::Heard(event) => Box::pin(self.heard(event)).await,
+                Wake::Stuck(batch, offset) => {
+                    Box::pin(unless_ended(&app, self.write_stuck(batch, offset))).await
+                }
+                Wake::Session(ready) => Box::pin(unless_ended(&app, self.session_is(ready))).await,
+                Wake::Heard(event) => Box::pin(unless_ended(&app, self.heard(event))).await,
                 Wake::Lost => return End::Lost,
                 Wake::Timer => Box::pin(self.time_passed()).await,
                 Wake::Drain(pause) => {
@@ -287,6 +289,19 @@ impl Connection {
         if self.upgraded.transport == Transport::WebSocket {
             self.app.metrics.websocket_closes.add(close, 1);
         }
+    }
+}
+
+/// Does what there is to do, unless the server ends before: a slow reader may keep it waiting. What is done
+/// at once asks nothing.
+async fn unless_ended(
+    app: &App,
+    handling: impl Future<Output = Result<(), End>>,
+) -> Result<(), End> {
+    select! {
+        biased;
+        handled = handling => handled,
+        () = app.drain.ended() => Err(End::GivenUp),
     }
 }
 

@@ -8,13 +8,13 @@ use std::{ops::Range, time::Duration};
 use protocol_tests::{
     bayeux::{Polling, Socket, connect, connect_now, deliveries, publish},
     broker::Broker,
-    deadline::within,
+    deadline::{soon, within},
     http::Connection,
     websocket::{CLOSE, Frame, TEXT, WebSocket, upgrade_request},
 };
 use serde_json::{Value, json};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep},
 };
@@ -110,6 +110,24 @@ async fn half_a_response_counts_for_nothing() {
         drop(stream);
     }
     assert_eq!(rest(&mut session).await, Vec::from_iter(0..COUNT), "all of it comes again");
+}
+
+/// A connection that waits for a slow reader does not outlive its server.
+#[tokio::test]
+async fn an_ended_server_waits_for_no_slow_reader() {
+    let broker = roomy(60_000).await;
+    let session = Polling::subscribed(broker.address, "/a").await;
+    fill(&broker).await;
+    let mut stream = narrow(&broker, &session).await;
+    soon("the first bytes", stream.readable()).await.expect("a sound socket");
+    broker.kill().await;
+    // What arrives at a socket that is closed is answered with a reset.
+    soon("the end of the connection", async {
+        while stream.write_all(&[0]).await.is_ok() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -216,6 +216,10 @@ impl Splitter {
                 self.buffer.drain(..self.start);
                 self.searched = self.buffer.len();
                 self.start = 0;
+                // Only after a text has left: a buffer that grows is at most twice as large as what is in it.
+                if self.buffer.capacity() > SLACK * self.buffer.len().max(SHORT_BYTES) {
+                    self.buffer = self.buffer.as_slice().to_vec();
+                }
                 if self.buffer.is_empty() {
                     self.buffer = Vec::new();
                 }
@@ -234,6 +238,9 @@ impl Splitter {
     }
 }
 
+/// How many times as large as its content a buffer may stay, and what is too short to count.
+const SLACK: usize = 4;
+const SHORT_BYTES: usize = 64;
 /// Texts of one `writev`: two slices each, and the kernel takes 64 (performance.md 7).
 const TEXTS_MAX: usize = 32;
 
@@ -283,6 +290,25 @@ mod tests {
         assert_eq!(splitter.next().unwrap(), None);
         splitter.feed(b"5");
         assert_eq!(splitter.next().unwrap_err().code, close::TOO_BIG);
+    }
+
+    #[test]
+    fn a_long_text_leaves_no_large_buffer_to_the_beginning_of_the_next() {
+        let mut splitter = Splitter::new(1 << 20);
+        let long = [b"[".repeat(64 << 10), b"\n[".to_vec()].concat();
+        assert_eq!(texts(&mut splitter, &long).len(), 1);
+        assert!(
+            splitter.buffer.capacity() <= SLACK * SHORT_BYTES,
+            "{}",
+            splitter.buffer.capacity()
+        );
+        let (mut copies, mut capacity) = (0, splitter.buffer.capacity());
+        for _ in 0..10_000 {
+            texts(&mut splitter, b"[");
+            copies += usize::from(splitter.buffer.capacity() != capacity);
+            capacity = splitter.buffer.capacity();
+        }
+        assert!(copies < 20, "{copies} times anew");
     }
 
     #[test]
