@@ -160,6 +160,11 @@ pub(super) fn warnings(loaded: &Loaded) -> Vec<Warning> {
         let text = "server.allowed_origins has \"*\": any page may connect";
         found.push(loaded.doubt("server.allowed_origins", text));
     }
+    if !config.server.loopback_only() && config.server.allowed_origins.is_empty() {
+        let text = "server.allowed_origins is empty: any page may connect whose host name leads here, \
+                    also one that a stranger lets point here (DNS rebinding); list your origins";
+        found.push(loaded.doubt("server.allowed_origins", text));
+    }
     let queue = config.session.queue.max_bytes;
     let ends = |key: &str| {
         let text = format!(

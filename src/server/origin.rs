@@ -4,7 +4,8 @@
 //! *answer* of a POST and does not cover WebSocket at all. The broker trusts a bare clientId, so it
 //! must refuse foreign pages itself. `server.allowed_origins` is the whole list if it has entries. If
 //! it is empty, a broker that listens on loopback only allows pages from loopback (any port), and any
-//! other broker allows its own origin.
+//! other broker allows its own origin. What is its own it takes from the `Host` of the request, which DNS
+//! rebinding gets past; `config/check.rs` warns of it.
 //! Source: protocol.md 91, 108; reliability.md T15; Fetch standard, sections on CORS and on `Origin`.
 
 use std::time::Duration;

@@ -44,7 +44,9 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             },
             "Origins of the pages that may connect, for CORS, JSONP and WebSocket alike. Empty: \
              pages of loopback origins, any port, if the broker listens on loopback only, else \
-             pages of the same origin. A request without `Origin` comes from no browser and passes.",
+             pages of the same origin, by the host that the request names: a stranger's name that points \
+             here passes too (DNS rebinding), so list origins there. A request without `Origin` comes \
+             from no browser and passes.",
         ),
         Setting::live(
             Reload::Now,

@@ -83,7 +83,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
             |c| &mut c.transports.websocket.demote_after,
             Count(0, 100),
             "After so many broken WebSockets within `demote_window` a client is led to long-polling, \
-             without loss of messages. 0: never. See docs/transports.md.",
+             and what waits for it goes along; docs/transports.md says where that cannot work. 0: never.",
         ),
         Setting::new(
             "transports.websocket.demote_window",
