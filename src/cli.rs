@@ -15,6 +15,7 @@ use clap_complete::Shell;
 
 mod banner;
 mod bench;
+mod channel;
 mod check;
 mod dial;
 mod doctor;

@@ -193,10 +193,13 @@ async fn p118_characters_of_channel_names() {
     for channel in ["/azAZ09", "/ !#$()+-.@_{~}", "/a/b c/d", "/x"] {
         assert_eq!(session.one(publish("9", channel, 1)).await, published("9", channel));
     }
-    for channel in ["/", "", "a", "/é", "/a?", "/a%2fb", "/a\"", "/a,b", "/a\n", "/a\u{0}", "//a"]
-    {
+    for channel in ["", "a", "/é", "/a?", "/a%2fb", "/a\"", "/a,b", "/a\n", "/a\u{0}"] {
         let reply = session.one(publish("9", channel, 1)).await;
         assert_eq!(reply["error"], "405::channel_invalid", "{channel:?}");
+    }
+    for channel in ["/", "//a"] {
+        let reply = session.one(publish("9", channel, 1)).await;
+        assert_eq!(reply["error"], "405:empty_segment:channel_invalid", "{channel:?}");
     }
 }
 

@@ -62,7 +62,7 @@ async fn p065_unsubscribe_stops_delivery() {
 async fn p066_a_refusal_repeats_the_subscription_as_sent() {
     let broker = Broker::start().await;
     let mut session = Polling::connected(broker.address).await;
-    for subscription in [json!("foo"), json!(["/a//b"]), json!(5), json!({"a": [1]})] {
+    for subscription in [json!("foo"), json!(["/a?b"]), json!(5), json!({"a": [1]})] {
         let reply = session.one(subscribe_to("4", subscription.clone())).await;
         assert_eq!(reply, denied("4", subscription, "403::subscription_invalid"));
     }
@@ -183,21 +183,28 @@ async fn p072_missing_and_malformed_subscriptions_are_refused() {
         json!([5]),
         json!(["/a", null]),
         json!(""),
-        json!("/"),
         json!("a"),
         json!("/a b\u{e9}"),
-        json!("/a/**/b"),
-        json!("/a/*/b"),
-        json!("/a//b"),
-        json!("//a"),
         json!("/a?b"),
         json!("/a\u{0}"),
-        json!("/a/b*"),
-        json!("/a/***"),
+    ]
+    .map(|name| (name, ""));
+    // CometD has no answer to these, or takes them: the argument says which rule they break.
+    let ours = [
+        (json!("/"), "empty_segment"),
+        (json!("/a//b"), "empty_segment"),
+        (json!("//a"), "empty_segment"),
+        (json!("/a/**/b"), "misplaced_wildcard"),
+        (json!("/a/*/b"), "misplaced_wildcard"),
+        (json!("/a/b*"), "misplaced_wildcard"),
+        (json!("/a/***"), "misplaced_wildcard"),
+        (json!("/x".repeat(17)), "too_many_segments"),
+        (json!(format!("/{}", "x".repeat(255))), "name_too_long"),
     ];
-    for subscription in malformed {
+    for (subscription, reason) in malformed.into_iter().chain(ours) {
         let reply = session.one(subscribe_to("5", subscription.clone())).await;
-        assert_eq!(reply["error"], "403::subscription_invalid", "{subscription}");
+        let error = format!("403:{reason}:subscription_invalid");
+        assert_eq!(reply["error"], error, "{subscription}");
         assert_eq!(reply["successful"], false, "{subscription}");
     }
 }

@@ -58,6 +58,22 @@ pub enum InvalidName {
     TooManySegments,
 }
 
+// === impl InvalidName ===
+
+impl InvalidName {
+    /// The argument of a Bayeux error about the name. Empty where CometD answers too, with none
+    /// (protocol.md 72, 118): a program may compare that text.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotAbsolute | Self::Character => "",
+            Self::EmptySegment => "empty_segment",
+            Self::Wildcard => "misplaced_wildcard",
+            Self::TooLong => "name_too_long",
+            Self::TooManySegments => "too_many_segments",
+        }
+    }
+}
+
 // === impl ChannelName ===
 
 impl ChannelName {

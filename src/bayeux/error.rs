@@ -63,11 +63,21 @@ pub enum Refusal {
     #[error("403::subscription_missing")]
     SubscriptionMissing,
     /// A `subscription` that is neither a channel name nor an array of them (protocol.md 67, 72).
-    #[error("403::subscription_invalid")]
-    SubscriptionInvalid,
+    #[error("403:{reason}:subscription_invalid")]
+    SubscriptionInvalid {
+        /// Which rule of names it breaks, see [`InvalidName::reason`].
+        ///
+        /// [`InvalidName::reason`]: super::InvalidName::reason
+        reason: &'static str,
+    },
     /// A `channel` that is no channel name (protocol.md 118).
-    #[error("405::channel_invalid")]
-    ChannelInvalid,
+    #[error("405:{reason}:channel_invalid")]
+    ChannelInvalid {
+        /// Which rule of names it breaks, see [`InvalidName::reason`].
+        ///
+        /// [`InvalidName::reason`]: super::InvalidName::reason
+        reason: &'static str,
+    },
     /// An `id` that is not alphanumeric, or too long (protocol.md 12).
     #[error("405::message_id_invalid")]
     MessageIdInvalid,

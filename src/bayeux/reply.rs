@@ -54,7 +54,7 @@ pub struct HandshakeFields<'a> {
 /// ```
 /// # use bayeuxd::bayeux::{Refusal, Reply};
 /// let mut out = Vec::new();
-/// let error = Some(Refusal::ChannelInvalid);
+/// let error = Some(Refusal::ChannelInvalid { reason: "" });
 /// Reply { channel: Some("foo"), id: Some("15"), error, ..Reply::default() }.write(&mut out);
 /// assert_eq!(
 ///     String::from_utf8_lossy(&out),

@@ -15,7 +15,9 @@ use serde_json::{Value, value::RawValue};
 
 use self::batch::Batch;
 use super::{
-    Failure, print,
+    Failure,
+    channel::channel,
+    print,
     remote::{MainServer, harmless, tree, wait},
 };
 
@@ -23,7 +25,7 @@ use super::{
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The channel, like /chat/demo.
-    #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+    #[arg(required_unless_present = "batch", conflicts_with = "batch", value_parser = channel)]
     channel: Option<String>,
     /// The data as JSON; "-" or nothing: from standard input.
     #[arg(conflicts_with = "batch")]

@@ -22,7 +22,9 @@ use self::{
     printer::Printer,
 };
 use super::{
-    Failure, complain,
+    Failure,
+    channel::channel,
+    complain,
     remote::{MainServer, Remote, clean, wait},
     signals,
 };
@@ -31,7 +33,7 @@ use super::{
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Channels and patterns, like /chat/**.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = channel)]
     channels: Vec<String>,
     /// End after so many messages.
     #[arg(long, value_name = "N")]
@@ -148,17 +150,20 @@ impl Client<'_> {
             fields.insert("ext".to_owned(), json!({ "authentication": { "key": key } }));
         }
         let answer = self.exchange(&json!([handshake]), "/meta/handshake").await?;
-        let reply = reply(&answer, "/meta/handshake")?;
+        let reply = reply(&answer, "/meta/handshake", "the handshake")?;
         let id = reply.get("clientId").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.hold = advised(reply, "timeout").unwrap_or(self.hold);
         self.carrier.follow(reply).await;
-        let subscribe = json!([{
-            "channel": "/meta/subscribe", "clientId": id, "subscription": self.options.channels,
-        }]);
         // From here on there is a session to leave, but none to connect with before it has subscribed.
-        self.unsubscribed = Some(id);
-        let answer = self.exchange(&subscribe, "/meta/subscribe").await?;
-        self::reply(&answer, "/meta/subscribe")?;
+        self.unsubscribed = Some(id.clone());
+        // One by one: of a list nobody says which name was refused.
+        for name in &self.options.channels {
+            let subscribe = json!([{
+                "channel": "/meta/subscribe", "clientId": id, "subscription": name,
+            }]);
+            let answer = self.exchange(&subscribe, "/meta/subscribe").await?;
+            self::reply(&answer, "/meta/subscribe", &format!("the subscription to {name}"))?;
+        }
         self.id = self.unsubscribed.take();
         Ok(())
     }
@@ -208,17 +213,18 @@ fn advised(reply: &Value, name: &str) -> Option<Duration> {
     reply.get("advice")?.get(name)?.as_u64().map(Duration::from_millis)
 }
 
-/// The reply on a meta channel, if it is a success.
-fn reply<'a>(answer: &'a Value, channel: &str) -> Result<&'a Value, Trouble> {
+/// The reply on a meta channel, if it is a success; `what` it answers, for people.
+fn reply<'a>(answer: &'a Value, channel: &str, what: &str) -> Result<&'a Value, Trouble> {
     let reply = of_channel(answer, channel)
         .ok_or_else(|| Failure::Failed("the answer is not that of a Bayeux server".to_owned()))?;
     if reply.get("successful") == Some(&Value::Bool(true)) {
         return Ok(reply);
     }
     let error = clean(reply.get("error").and_then(Value::as_str).unwrap_or("no reason given"));
-    let line = format!("{channel} is refused: {error}");
+    let line = format!("{what} is refused: {error}");
     Err(Trouble::from(match error.split(':').next() {
         Some("503") => return Err(Trouble::Later { line, pause: advised(reply, "interval") }),
+        Some("403") if error.ends_with(":subscription_invalid") => Failure::Usage(line),
         Some("403") => Failure::Denied(line),
         _ => Failure::Failed(line),
     }))

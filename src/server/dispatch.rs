@@ -9,6 +9,7 @@ mod publish;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use serde_json::value::RawValue;
 use tokio::time::sleep;
 
 pub(super) use self::publish::{Taken, carry, carry_told, publish, stamped};
@@ -233,8 +234,8 @@ impl Turn<'_, '_> {
     /// The channel of the message, after the checks of protocol.md 12.
     fn name(&self) -> Result<ChannelName, Refusal> {
         let channel = self.message.channel.as_deref().ok_or(Refusal::ChannelMissing)?;
-        let name =
-            ChannelName::parse(channel, self.app.live.name).map_err(|_| Refusal::ChannelInvalid)?;
+        let name = ChannelName::parse(channel, self.app.live.name)
+            .map_err(|error| Refusal::ChannelInvalid { reason: error.reason() })?;
         if self.message.id.is_valid() { Ok(name) } else { Err(Refusal::MessageIdInvalid) }
     }
 
@@ -341,7 +342,11 @@ impl Turn<'_, '_> {
     fn each_subscription(&mut self, session: &Arc<Session>, subscribe: bool) {
         let names = match &self.message.subscription.value {
             Names::Absent => return self.refuse(Refusal::SubscriptionMissing, None),
-            Names::Invalid => return self.refuse(Refusal::SubscriptionInvalid, None),
+            Names::Invalid => {
+                let sent = self.message.subscription.raw.map(RawValue::get);
+                self.report(UNUSABLE, sent);
+                return self.write(Some(UNUSABLE), None);
+            }
             Names::TooMany => {
                 let reason = "subscription_limit";
                 return self.refuse(Refusal::SubscribeDenied { reason }, None);
@@ -350,12 +355,12 @@ impl Turn<'_, '_> {
             Names::Many(names) => names.as_slice(),
         };
         if names.is_empty() {
-            return self.refuse(Refusal::SubscriptionInvalid, None);
+            return self.refuse(UNUSABLE, None);
         }
         // In order, up to the first refusal; what went before stays (protocol.md 67).
         for name in names {
             let done = ChannelName::parse(name, self.app.live.name)
-                .map_err(|_| Refusal::SubscriptionInvalid)
+                .map_err(|error| Refusal::SubscriptionInvalid { reason: error.reason() })
                 .and_then(|name| {
                     let broker = &self.app.broker;
                     match subscribe {
@@ -482,3 +487,5 @@ const DISCONNECT: &str = "/meta/disconnect";
 /// What a session on the operators' listener may send, beside connects.
 const MONITORS_USE: [&str; 3] = [SUBSCRIBE, UNSUBSCRIBE, DISCONNECT];
 const MONITORS_ONLY: &str = "monitors_only";
+/// Of a `subscription` without a name (protocol.md 67, 72).
+const UNUSABLE: Refusal = Refusal::SubscriptionInvalid { reason: "" };

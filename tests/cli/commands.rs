@@ -50,7 +50,14 @@ fn mistakes_say_what_to_do_and_have_their_exit_code() {
     refused(&["sub", "/a", "--path", "cometd"], 2, "begins with /");
     refused(&["sessions", "--admin-url", "http://127.0.0.1:8081/admin/v1"], 2, "has no place here");
     refused(&["pub", "/a", "1", "--url", "http://127.0.0.1:1"], 4, "is the broker running");
-    refused(&["sub", "/meta/x"], 5, "/meta/subscribe is refused: 403:");
+    refused(&["sub", "/a", "/meta/x"], 5, "the subscription to /meta/x is refused: 403:");
+    let segments = "/x".repeat(17);
+    let told = format!("the subscription to {segments} is refused: 403:too_many_segments:");
+    refused(&["sub", "/a", &segments], 2, &told);
+    for command in [&["sub", "/a", "chat"][..], &["pub", "chat", "1"]] {
+        refused(command, 2, "invalid value 'chat'");
+        refused(command, 2, "a channel name starts with /");
+    }
     for command in ["session", "kick"] {
         let told = "there is no session of this name; `bayeuxd trace SID` tells what became of it";
         refused(&[command, "000000000000"], 1, told);

@@ -153,7 +153,7 @@ async fn refusals_are_events_too_with_the_text_that_the_client_got() {
     assert_eq!(refused[0]["sid"], sid);
     assert_eq!(refused[0]["error"], "403:denied_by_security_policy:subscribe_denied");
     assert_eq!(refused[0]["channel"], "/meta/monitor");
-    assert_eq!(refused[1]["error"], "403::subscription_invalid");
+    assert_eq!(refused[1]["error"], "403:empty_segment:subscription_invalid");
     assert_eq!(
         (&refused[2]["type"], &refused[2]["error"]),
         (&"connect".into(), &"402::session_unknown".into())

@@ -38,7 +38,7 @@ fn a_subscription_says_who_what_and_whether() {
             r#"{{"v":1,"type":"subscribe"{HEAD},"ok":true,"channel":"/a/**","pattern":true,"total":4}}"#
         )
     );
-    let refused = Event { error: Some(Refusal::SubscriptionInvalid), ..granted };
+    let refused = Event { error: Some(Refusal::SubscriptionInvalid { reason: "" }), ..granted };
     assert!(
         written(&refused, false).contains(r#""ok":false,"error":"403::subscription_invalid","#)
     );

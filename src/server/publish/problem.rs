@@ -139,8 +139,12 @@ impl Problem {
     fn bayeux(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::DataMissing => return Refusal::DataMissing.to_string().into(),
-            Self::ChannelInvalid(_) | Self::BadPath(_) => {
-                return Refusal::ChannelInvalid.to_string().into();
+            Self::ChannelInvalid(error) => {
+                let reason = error.map_or("", InvalidName::reason);
+                return Refusal::ChannelInvalid { reason }.to_string().into();
+            }
+            Self::BadPath(_) => {
+                return Refusal::ChannelInvalid { reason: "" }.to_string().into();
             }
             Self::Overloaded => return Refusal::Overloaded.to_string().into(),
             Self::ChannelPattern => "403:wildcard_channel:publish_denied",
@@ -205,7 +209,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::DataMissing => Self::DataMissing,
-            Refusal::ChannelInvalid => Self::ChannelInvalid(None),
+            Refusal::ChannelInvalid { .. } => Self::ChannelInvalid(None),
             Refusal::PublishDenied { .. } => Self::ChannelPattern,
             // What is left of the core's refusals is the limit of channels: no room.
             _ => Self::Overloaded,

@@ -34,13 +34,13 @@ pub(super) fn refused(app: &App, channel: &str, kind: EventType, refusal: Refusa
             (_, EventType::Publish) => metrics.denied.add(Denied::Publish, 1),
             _ => metrics.denied.add(Denied::Subscribe, 1),
         },
-        Refusal::ChannelMissing | Refusal::ChannelInvalid => {
+        Refusal::ChannelMissing | Refusal::ChannelInvalid { .. } => {
             metrics.bad_requests.add(BadRequest::Channel, 1)
         }
         Refusal::DataMissing
         | Refusal::HandshakeFailed
         | Refusal::SubscriptionMissing
-        | Refusal::SubscriptionInvalid
+        | Refusal::SubscriptionInvalid { .. }
         | Refusal::MonitorFilterInvalid
         | Refusal::MessageIdInvalid => metrics.bad_requests.add(BadRequest::Field, 1),
     };
