@@ -207,6 +207,25 @@ async fn p104_too_large_a_message_closes_with_1009() {
 }
 
 #[tokio::test]
+async fn p104_a_close_for_a_limit_names_its_value_and_its_key() {
+    let broker = Broker::with(|config| {
+        config.limits.message_size = 1024;
+        config.transports.websocket.max_fragments = 2;
+    })
+    .await;
+    let mut frames = Socket::connected(broker.address).await;
+    for opcode in [TEXT, CONTINUATION, CONTINUATION] {
+        frames.websocket.send(&Frame::new(opcode, b" ".to_vec()).unfinished()).await;
+    }
+    let told = "more than 2 frames in a message (transports.websocket.max_fragments)";
+    assert_eq!(frames.websocket.close().await, Some((1009, told.to_owned())));
+    let mut large = Socket::connected(broker.address).await;
+    large.websocket.send(&Frame::new(BINARY, vec![b' '; 1025])).await;
+    let told = "larger than 1024 bytes (limits.message_size)";
+    assert_eq!(large.websocket.close().await, Some((1009, told.to_owned())));
+}
+
+#[tokio::test]
 async fn p104_a_message_of_just_the_limit_passes() {
     let broker = Broker::with(|config| config.limits.message_size = 1024).await;
     let mut socket = Socket::connected(broker.address).await;

@@ -245,13 +245,41 @@ pub(super) fn service_failed(
     warn!(event = "service", ok = false, sid, %service, error, detail = %failure, suppressed);
 }
 
-/// A request or frame could not be used at all.
+/// A request or text could not be used at all.
 pub(super) fn bad_request(app: &App, client: IpAddr, reason: BadRequest, detail: &dyn Display) {
+    bad(app, client, None, reason, detail);
+}
+
+/// A WebSocket, perhaps that of a session, has to be closed for what came over it.
+pub(super) fn bad_frame(
+    app: &App,
+    client: IpAddr,
+    session: Option<&Session>,
+    detail: &dyn Display,
+) {
+    bad(app, client, session, BadRequest::Frame, detail);
+}
+
+fn bad(
+    app: &App,
+    client: IpAddr,
+    session: Option<&Session>,
+    reason: BadRequest,
+    detail: &dyn Display,
+) {
     app.metrics.bad_requests.add(reason, 1);
     let reason = reason.as_str();
-    tell_error(app, client, reason, detail);
+    let session = session.filter(|session| session.sid().is_some());
+    if let Allowed::Yes { suppressed } = app.told.allow(reason, clock::now()) {
+        let what = || error_of(reason, detail, suppressed);
+        match session {
+            Some(session) => app.broker.tell(session, About::of(EventType::Error), what),
+            None => tell(app, client, EventType::Error, what),
+        }
+    }
     let Allowed::Yes { suppressed } = app.sampler.allow(reason, clock::now()) else { return };
-    info!(event = "error", reason, ip = ip(app, client), %detail, suppressed);
+    let sid = session.and_then(Session::sid).map(display);
+    info!(event = "error", reason, sid, ip = ip(app, client), %detail, suppressed);
 }
 
 /// A request went beyond a limit.
@@ -282,15 +310,17 @@ fn tell(app: &App, client: IpAddr, kind: EventType, what: impl FnOnce() -> What)
 /// pace of a monitor is for what it cannot know otherwise.
 fn tell_error(app: &App, client: IpAddr, status: &'static str, detail: &dyn Display) {
     let Allowed::Yes { suppressed } = app.told.allow(status, clock::now()) else { return };
-    tell(app, client, EventType::Error, || {
-        let detail = detail.to_string();
-        let shown = cut(&detail, DETAIL_CHARS);
-        let detail = match suppressed {
-            0 => shown.into(),
-            more => format!("{shown} (and {more} others before)").into(),
-        };
-        What::Error { status, detail }
-    });
+    tell(app, client, EventType::Error, || error_of(status, detail, suppressed));
+}
+
+fn error_of(status: &'static str, detail: &dyn Display, suppressed: u64) -> What {
+    let detail = detail.to_string();
+    let shown = cut(&detail, DETAIL_CHARS);
+    let detail = match suppressed {
+        0 => shown.into(),
+        more => format!("{shown} (and {more} others before)").into(),
+    };
+    What::Error { status, detail }
 }
 
 fn handshake_of(message: &Message<'_>, auth: Auth, moved_from: Option<Sid>) -> What {

@@ -8,6 +8,7 @@
 //! Source: protocol.md 98-110, 144; RFC 6455.
 
 use std::{
+    borrow::Cow,
     future::{Future, poll_fn},
     net::IpAddr,
     pin::{Pin, pin},
@@ -41,8 +42,11 @@ use crate::{
     broker::{Batch, BrowserId, Ready},
     config::Transport,
     events::Page,
-    metrics::{BadRequest, SocketClose},
-    ws::{close, decode::Event},
+    metrics::SocketClose,
+    ws::{
+        close,
+        decode::{Bound, Event},
+    },
 };
 
 mod alarms;
@@ -110,6 +114,8 @@ enum End {
     TimedOut,
     /// We close, with a code and a reason of at most 123 bytes.
     Close(u16, &'static str),
+    /// We close, because a message went beyond a bound.
+    Beyond(Bound),
     /// The client does not answer.
     Silent,
     /// The stream broke.
@@ -231,15 +237,32 @@ impl Connection {
             }
             Ok(Event::Close(code, _)) => Err(End::ClosedByClient(code)),
             Err(RecvError::Violation(violation)) => {
-                report::bad_request(
-                    &self.app,
-                    self.upgraded.address,
-                    BadRequest::Frame,
-                    &violation,
-                );
-                Err(End::Close(violation.code, violation.reason))
+                let (client, session) = (self.upgraded.address, self.binding.session());
+                let detail = match violation.bound {
+                    Some(bound) => Cow::Owned(self.limit_of(bound)),
+                    None => Cow::Borrowed(violation.reason),
+                };
+                report::bad_frame(&self.app, client, session.map(Arc::as_ref), &detail);
+                Err(match violation.bound {
+                    Some(bound) => End::Beyond(bound),
+                    None => End::Close(violation.code, violation.reason),
+                })
             }
             Err(RecvError::Closed(_)) => Err(End::Lost),
+        }
+    }
+
+    /// What a message has to keep to, for the close frame and the log: the value and its key.
+    fn limit_of(&self, bound: Bound) -> String {
+        let limits = self.app.decode_limits();
+        match bound {
+            Bound::MessageBytes => {
+                format!("larger than {} bytes (limits.message_size)", limits.message_bytes)
+            }
+            Bound::Fragments => {
+                let key = "transports.websocket.max_fragments";
+                format!("more than {} frames in a message ({key})", limits.fragments)
+            }
         }
     }
 
@@ -272,10 +295,15 @@ impl Connection {
     }
 
     async fn close(mut self: Box<Self>, end: End) {
+        let limit;
         let (code, reason) = match end {
             End::ClosedByClient(code) => (code, ""),
             End::TimedOut => (Some(close::NORMAL), ""),
             End::Close(code, reason) => (Some(code), reason),
+            End::Beyond(bound) => {
+                limit = self.limit_of(bound);
+                (Some(close::TOO_BIG), limit.as_str())
+            }
             End::Silent => (Some(close::GOING_AWAY), "no answer to a ping"),
             End::Lost | End::GivenUp => return self.count_close(SocketClose::Lost),
         };

@@ -49,19 +49,30 @@ pub struct Violation {
     pub code: u16,
     /// A few words for the close frame and the log.
     pub reason: &'static str,
+    /// The bound that was passed, if it was one.
+    pub bound: Option<Bound>,
+}
+
+/// One of [`DecodeLimits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// [`DecodeLimits::message_bytes`].
+    MessageBytes,
+    /// [`DecodeLimits::fragments`].
+    Fragments,
 }
 
 impl Violation {
     const fn protocol(reason: &'static str) -> Self {
-        Self { code: close::PROTOCOL_ERROR, reason }
+        Self { code: close::PROTOCOL_ERROR, reason, bound: None }
     }
 
     const fn payload(reason: &'static str) -> Self {
-        Self { code: close::INVALID_PAYLOAD, reason }
+        Self { code: close::INVALID_PAYLOAD, reason, bound: None }
     }
 
-    const fn size(reason: &'static str) -> Self {
-        Self { code: close::TOO_BIG, reason }
+    const fn size(reason: &'static str, bound: Bound) -> Self {
+        Self { code: close::TOO_BIG, reason, bound: Some(bound) }
     }
 }
 
@@ -201,14 +212,14 @@ impl Decoder {
         };
         message.fragments += 1;
         if message.fragments > self.limits.fragments {
-            return Err(Violation::size("too many fragments"));
+            return Err(Violation::size("too many fragments", Bound::Fragments));
         }
         let room =
             message.wire_bytes_max(self.limits.message_bytes).saturating_sub(message.payload.len());
         let remaining = usize::try_from(header.payload_bytes)
             .ok()
             .filter(|&length| length <= room)
-            .ok_or(Violation::size("message too large"))?;
+            .ok_or(TOO_LARGE)?;
         self.unread.consume(header.bytes);
         self.frame = Some(Arriving { fin: header.fin, remaining, mask: header.mask });
         self.message = Some(message);
@@ -229,6 +240,9 @@ impl Decoder {
         Ok(frame.remaining == 0)
     }
 }
+
+/// What a message over [`DecodeLimits::message_bytes`] is, inflated or not.
+pub const TOO_LARGE: Violation = Violation::size("message too large", Bound::MessageBytes);
 
 /// Reads the payload of a close frame (RFC 6455 5.5.1, 7.4).
 fn close_reason(payload: &[u8]) -> Result<Event, Violation> {

@@ -13,6 +13,7 @@ use protocol_tests::{
         KEY, Monitor, assert_envelope, broker, broker_with, mark, monitor, polling_with,
         socket_with,
     },
+    websocket::{BINARY, Frame},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
@@ -157,6 +158,20 @@ async fn refusals_are_events_too_with_the_text_that_the_client_got() {
     assert_eq!(
         (&refused[2]["type"], &refused[2]["error"]),
         (&"connect".into(), &"402::session_unknown".into())
+    );
+}
+
+#[tokio::test]
+async fn a_frame_that_closes_a_websocket_is_an_event_of_its_session() {
+    let broker = broker_with(|config| config.limits.message_size = 1024).await;
+    let mut monitor = monitor(&broker, "/meta/**").await;
+    let mut client = Socket::connected(broker.address).await;
+    let sid = broker.sid(&client.client_id);
+    client.websocket.send(&Frame::new(BINARY, vec![b' '; 1025])).await;
+    let event = monitor.event_of("error").await;
+    assert_eq!(
+        (&event["sid"], &event["status"], &event["detail"]),
+        (&sid.into(), &"frame".into(), &"larger than 1024 bytes (limits.message_size)".into())
     );
 }
 

@@ -1,6 +1,6 @@
 //! A message on its way in: payload so far, and what is already known to be valid UTF-8.
 
-use super::{Event, Violation};
+use super::{Event, TOO_LARGE, Violation};
 use crate::ws::deflate::{InflateError, inflate_message};
 
 /// A message whose last byte has not come yet.
@@ -57,7 +57,7 @@ impl Message {
         if self.compressed {
             let payload =
                 inflate_message(&self.payload, message_bytes).map_err(|error| match error {
-                    InflateError::TooLarge => Violation::size("message too large after inflating"),
+                    InflateError::TooLarge => TOO_LARGE,
                     InflateError::Corrupt => Violation::payload("message does not inflate"),
                 })?;
             return match self.text {
