@@ -182,7 +182,14 @@ impl OriginRule {
 
     /// A page of the same host under https while we see http: a proxy that ends TLS and that we were
     /// not told of. Adding the origin would help, trusting the proxy is right.
+    ///
+    /// A list stands for itself. The broker's own origin is not let in beside it: `Host` is what the
+    /// client says, or a proxy, and names this broker for a page of somebody else as well.
     fn reason(&self, origin: &Origin, headers: &HeaderMap, scheme: Scheme) -> Reason {
+        let was_default = origin.is_loopback() || own(headers, scheme).as_ref() == Some(origin);
+        if !self.patterns.is_empty() && was_default {
+            return Reason::Unlisted(format!("origin \"{origin}\""));
+        }
         let behind_tls = self.patterns.is_empty()
             && scheme == Scheme::Http
             && own(headers, Scheme::Https).as_ref() == Some(origin);
@@ -250,6 +257,8 @@ fn shown(text: &HeaderValue) -> String {
 /// Why a request is refused.
 enum Reason {
     Foreign(String),
+    /// As without a list it would perhaps be allowed.
+    Unlisted(String),
     UntrustedProxy(String),
     Unknown,
 }
@@ -259,6 +268,10 @@ impl Reason {
         match self {
             Self::Foreign(who) => format!(
                 "{who} is not allowed; add it to server.allowed_origins if the page may use this broker"
+            ),
+            Self::Unlisted(who) => format!(
+                "{who} is not allowed: server.allowed_origins is not empty, so it is the whole list, also for this \
+                 broker's own pages; add the origin to it if the page may use this broker"
             ),
             Self::UntrustedProxy(who) => format!(
                 "{who} is not allowed, because this broker was reached by plain http; if a proxy of yours ends TLS, \

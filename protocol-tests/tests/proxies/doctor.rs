@@ -195,7 +195,7 @@ async fn cors_that_a_browser_does_not_take_is_found() {
     quick_behind(&broker, &taken).await.assert_only(&[("cors", "fail: the preflight", "Origin")]);
     let url = format!("http://{}/cometd", broker.address);
     let stranger = ["--quick", "--origin", "https://app.example.com", url.as_str()];
-    let setting = "server.allowed_origins = [\"https://app.example.com\"]";
+    let setting = "add \"https://app.example.com\" to server.allowed_origins";
     // The cookie is examined as that of a program, since the page gets none.
     report_of(&stranger).await.assert_only(&[("cors", "fail", setting)]);
 }

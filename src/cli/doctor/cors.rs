@@ -35,9 +35,10 @@ pub(super) async fn check(
     let failed = |text: String| {
         let finding = Finding::fail(CHECK, text, &fix::ORIGIN, software);
         match software.server {
-            Server::Bayeuxd => {
-                finding.first(format!("bayeuxd: server.allowed_origins = [\"{origin}\"]"))
-            }
+            Server::Bayeuxd => finding.first(format!(
+                "bayeuxd: add \"{origin}\" to server.allowed_origins (the list is all that may \
+                 connect, also of this machine and of the broker's own pages)"
+            )),
             // It lets every page in.
             Server::Faye => finding,
             Server::Other => finding.first(format!(

@@ -36,6 +36,28 @@ fn passes(rule: &OriginRule, origin: &str, host: &str, scheme: Scheme) -> bool {
 }
 
 #[test]
+fn p108_a_list_is_the_whole_list_and_says_so_to_whom_it_leaves_out() {
+    let listed = ["https://app.example.com"];
+    for loopback_only in [true, false] {
+        let rule = rule(&listed, loopback_only);
+        assert!(passes(&rule, listed[0], "localhost:8080", Scheme::Http));
+        for (origin, host, left_out) in [
+            ("http://localhost:8080", "localhost:8080", true),
+            ("http://127.0.0.1:3000", "localhost:8080", true),
+            // Its own origin, as far as `Host` can be believed: a page that reached us by DNS rebinding
+            // says the same.
+            ("http://evil.example:8080", "evil.example:8080", true),
+            ("http://evil.example", "localhost:8080", false),
+        ] {
+            let headers = headers(&[("host", host), ("origin", origin)]);
+            let verdict = rule.check(RequestKind::Upgrade, &headers, Scheme::Http);
+            let Verdict::Refused(text) = verdict else { panic!("{origin} is allowed") };
+            assert_eq!(text.contains("it is the whole list"), left_out, "{text}");
+        }
+    }
+}
+
+#[test]
 fn p108_a_loopback_listener_allows_loopback_pages_of_any_port() {
     let rule = rule(NONE, true);
     let cases = [
