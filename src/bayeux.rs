@@ -60,8 +60,8 @@ pub use frame::{Frame, Handling, Meter};
 pub(crate) use json::write_string as write_json_string;
 pub use mark::{Mark, Trail};
 pub use message::{
-    BadBatch, ClientId, Message, MessageId, MessageLimits, Names, RequestAdvice, Subscription,
-    parse_batch,
+    At, BadBatch, ClientId, Message, MessageId, MessageLimits, Names, RequestAdvice, Subscription,
+    begins_with_mark, parse_batch,
 };
 pub use reply::{Advice, HandshakeFields, Reconnect, Reply};
 pub use scan::{append_as_one_line, deeper_than};

@@ -270,6 +270,65 @@ async fn requests_that_cannot_work_are_told_why() {
 }
 
 #[tokio::test]
+async fn mistakes_are_told_with_their_place_their_limit_and_what_would_do() {
+    let broker = broker_with(|config| {
+        config.api.max_batch = 2;
+        let monitor = publish_key("watch", "the-secret-of-a-monitor", &["/**"]);
+        config.auth.keys.push(ApiKey { role: Role::Monitor, ..monitor });
+    })
+    .await;
+    let mut socket = Socket::subscribed(broker.address, "/**").await;
+    let good = r#"{"channel":"/a","data":1}"#;
+    let batch = |list: String| call("/batch", format!(r#"{{"messages":[{list}]}}"#));
+    let channel = |name: &str| call("/publish", json!({"channel": name, "data": 1}).to_string());
+    for (request, code, told) in [
+        (batch(format!("{good},5")), "bad_json", "element 2 of the array"),
+        (batch(format!("{good},{{\"a\":1,\"a\":2}}")), "bad_json", "message 2 of the array"),
+        (batch([good; 3].join(",")), "bad_json", "more than 2 messages (api.max_batch)"),
+        (call("/publish", "5"), "bad_json", "a JSON object"),
+        (call("/publish", format!("\u{feff}{good}")), "bad_json", "byte order mark"),
+        (call("/publish/a", "\u{feff}1"), "bad_json", "byte order mark"),
+        (call("/publish/a", "hello"), "bad_json", "a text stands in quotes: \"hello\""),
+        (call("/broadcast", r#"{"channels":[],"data":1}"#), "field_invalid", "not empty"),
+        (
+            call("/broadcast", r#"{"channels":["/a","/b","/c"],"data":1}"#),
+            "field_invalid",
+            "more than 2 channels (api.max_batch)",
+        ),
+        (channel(&"/x".repeat(17)), "channel_invalid", "more than 16 segments"),
+        (channel(&format!("/{}", "x".repeat(255))), "channel_invalid", "longer than 255 bytes"),
+    ] {
+        let body = error(&broker, &request, 400, code).await;
+        assert!(body["error"]["message"].as_str().unwrap().contains(told), "{told}: {body}");
+    }
+    let watching =
+        Request::post("/api/v1/publish/a", "1").header("X-API-Key", "the-secret-of-a-monitor");
+    let body = error(&broker, &watching, 403, "channel_denied").await;
+    let told = "the key 'watch' is not for publishing: a key of the role publish is, or admin";
+    assert_eq!(body["error"]["message"], json!(told));
+    socket.websocket.quiet().await;
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_as_such_and_an_identical_one_is_none() {
+    let broker = broker().await;
+    for endpoint in ["/publish/a", "/batch", "/stream"] {
+        let packed = call(endpoint, b"\x1f\x8b\x08".as_slice()).header("Content-Encoding", "gzip");
+        let body = error(&broker, &packed, 415, "encoding_unsupported").await;
+        let told = "Content-Encoding is not supported: send the body plain";
+        assert_eq!(body["error"]["message"], json!(told));
+    }
+    let plain = call("/publish/a", "1").header("Content-Encoding", "identity");
+    assert_eq!(http::request(broker.address, &plain).await.status, 200);
+    let mut session = Polling::connected(broker.address).await;
+    let packed = Request::post("/cometd", b"\x1f\x8b\x08".as_slice());
+    let response = http::request(broker.address, &packed.header("Content-Encoding", "gzip")).await;
+    assert_eq!(response.status, 415);
+    assert!(response.text().starts_with("Content-Encoding is not supported"), "{response:?}");
+    assert_eq!(session.one(publish("5", "/a", 1)).await, published("5", "/a"));
+}
+
+#[tokio::test]
 async fn a_segment_of_the_path_is_decoded_once() {
     let broker = broker().await;
     let mut socket = Socket::subscribed(broker.address, "/a b/~c").await;

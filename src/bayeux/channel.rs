@@ -50,12 +50,12 @@ pub enum InvalidName {
     /// A `*` beside other characters, or a wildcard that is not the last segment.
     #[error("* and ** are whole segments, and only the last one may be a wildcard")]
     Wildcard,
-    /// More bytes than [`NameLimits::bytes`].
-    #[error("the channel name is too long")]
-    TooLong,
-    /// More segments than [`NameLimits::segments`].
-    #[error("the channel name has too many segments")]
-    TooManySegments,
+    /// More bytes than [`NameLimits::bytes`], which is told.
+    #[error("the channel name is longer than {0} bytes (limits.channel_length)")]
+    TooLong(usize),
+    /// More segments than [`NameLimits::segments`], which is told.
+    #[error("the channel name has more than {0} segments (limits.channel_segments)")]
+    TooManySegments(usize),
 }
 
 // === impl InvalidName ===
@@ -68,8 +68,8 @@ impl InvalidName {
             Self::NotAbsolute | Self::Character => "",
             Self::EmptySegment => "empty_segment",
             Self::Wildcard => "misplaced_wildcard",
-            Self::TooLong => "name_too_long",
-            Self::TooManySegments => "too_many_segments",
+            Self::TooLong(_) => "name_too_long",
+            Self::TooManySegments(_) => "too_many_segments",
         }
     }
 }
@@ -85,7 +85,7 @@ impl ChannelName {
     pub fn parse(text: &str, limits: NameLimits) -> Result<Self, InvalidName> {
         let name = text.strip_suffix('/').unwrap_or(text);
         if name.len() > limits.bytes {
-            return Err(InvalidName::TooLong);
+            return Err(InvalidName::TooLong(limits.bytes));
         }
         let Some(segments) = name.strip_prefix('/') else {
             // "/" lost its only character as a trailing one.
@@ -100,7 +100,7 @@ impl ChannelName {
         while let Some(segment) = segments.next() {
             count += 1;
             if count > limits.segments {
-                return Err(InvalidName::TooManySegments);
+                return Err(InvalidName::TooManySegments(limits.segments));
             }
             check_segment(segment, segments.peek().is_none())?;
         }

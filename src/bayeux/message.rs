@@ -14,7 +14,7 @@ use crate::{bayeux::NameLimits, config};
 mod batch;
 mod fields;
 
-pub use batch::{BadBatch, parse_batch};
+pub use batch::{At, BadBatch, begins_with_mark, parse_batch};
 
 /// The bounds on what [`parse_batch`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

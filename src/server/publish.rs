@@ -27,7 +27,7 @@ use hyper::{HeaderMap, Method, Request, Response, body::Body as _, header::Heade
 use tokio::time::{sleep, timeout};
 
 use self::{idempotency::Idempotency, message::Publisher, problem::Problem};
-pub(super) use self::{request::decode as decode_channel, stream::Results};
+pub(super) use self::{problem::NO_ENCODING, request::decode as decode_channel, stream::Results};
 use super::{
     app::App,
     body::Body,
@@ -38,7 +38,7 @@ use super::{
     inbound::Inbound,
     origin::{self, RequestKind, Verdict},
     report,
-    route::Routed,
+    route::{Routed, is_encoded},
     trace,
 };
 use crate::{
@@ -214,6 +214,10 @@ pub(super) async fn respond(http: &Http, request: Request<Inbound>) -> Routed {
             // Boxed: only one request in many is of this kind, and it is large.
             Box::pin(publish(&publisher, endpoint, request)).await
         }
+        // The body is not read, and may be long.
+        Err(problem @ Problem::EncodingUnsupported) => {
+            answer::closing(answer::refused(&caller, &problem))
+        }
         Err(problem) => answer::refused(&caller, &problem),
     };
     Routed::Ready(readable_by(page.as_ref(), response))
@@ -244,6 +248,7 @@ async fn admit(
         return Ok(Admitted::Reader);
     }
     match app.keys.credentials(request.headers()) {
+        Credentials::Key(_) if is_encoded(request.headers()) => Err(Problem::EncodingUnsupported),
         Credentials::Key(principal) => Ok(Admitted::Publisher(principal)),
         Credentials::None => Err(Problem::Unauthorized { presented: false }),
         Credentials::Wrong => {
@@ -291,7 +296,7 @@ async fn publish(
     match endpoint {
         Endpoint::Batch if header.is_some() => {
             let problem = "a batch has an idempotency_key in each message, not a header";
-            answer::refused(caller, &Problem::FieldInvalid(problem))
+            answer::refused(caller, &Problem::FieldInvalid(problem.into()))
         }
         Endpoint::Batch => match request::batch(&body, limits) {
             Ok(entries) => answer::results(&publisher.publish_all(entries).await),
@@ -323,11 +328,11 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::FieldInvalid("there is more than one header Idempotency-Key"));
+        return Err(Problem::FieldInvalid("there is more than one header Idempotency-Key".into()));
     }
     let not_ascii = "the header Idempotency-Key holds ASCII characters only; others are for the \
                      field idempotency_key";
-    value.to_str().map(Some).map_err(|_| Problem::FieldInvalid(not_ascii))
+    value.to_str().map(Some).map_err(|_| Problem::FieldInvalid(not_ascii.into()))
 }
 
 /// Reads a body within its bounds of size and time.

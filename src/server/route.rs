@@ -11,8 +11,8 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Body as _,
     header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-        SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+        RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use tokio::time::timeout;
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     config::{Config, Transport},
-    metrics::{HttpPath, LimitHit, StatusClass},
+    metrics::{BadRequest, HttpPath, LimitHit, StatusClass},
 };
 
 /// Where a request has led.
@@ -148,7 +148,13 @@ async fn poll(app: &Arc<App>, request: Request<Inbound>, client: Client) -> Rout
         Err((status, problem)) => return Routed::Ready(text(status, problem)),
     };
     let (head, body) = request.into_parts();
-    match read(app, client, body).await {
+    let read = if is_encoded(&head.headers) {
+        report::bad_request(app, client.address, BadRequest::Json, &publish::NO_ENCODING);
+        Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{}\n", publish::NO_ENCODING)))
+    } else {
+        read(app, client, body).await
+    };
+    match read {
         Ok(bytes) => dress.poll(poller, app, &head.headers, &bytes).await,
         // What is left of the body is not read, so the connection is of no further use.
         Err((status, problem)) => Routed::Ready(closing(
@@ -278,6 +284,14 @@ impl Dress {
         }
         response
     }
+}
+
+/// Whether a body is something else than it says, such as compressed. Nobody here inflates it, and taken
+/// as it is it would look like bad JSON.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let plain =
+        |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    !headers.get_all(CONTENT_ENCODING).iter().all(plain)
 }
 
 /// Reads a request body within its bounds of size and time.

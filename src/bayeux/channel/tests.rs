@@ -68,9 +68,12 @@ fn the_limits_hold_from_both_sides() {
     let limits = NameLimits { bytes: 6, segments: 3 };
     assert!(ChannelName::parse("/a/b/c", limits).is_ok());
     assert!(ChannelName::parse("/a/b/c/", limits).is_ok());
-    assert_eq!(ChannelName::parse("/a/b/cd", limits), Err(InvalidName::TooLong));
+    assert_eq!(ChannelName::parse("/a/b/cd", limits), Err(InvalidName::TooLong(limits.bytes)));
     let limits = NameLimits { bytes: 100, segments: 3 };
-    assert_eq!(ChannelName::parse("/a/b/c/*", limits), Err(InvalidName::TooManySegments));
+    assert_eq!(
+        ChannelName::parse("/a/b/c/*", limits),
+        Err(InvalidName::TooManySegments(limits.segments))
+    );
 }
 
 #[test]

@@ -38,15 +38,33 @@ pub enum BadBatch {
     TooMany,
     /// A field twice: parsers disagree on which one counts, so relaying it would be a way around
     /// the rules of a channel.
-    #[error("a message has the same field twice")]
-    DuplicateKey,
+    #[error("{0} has the same field twice")]
+    DuplicateKey(At),
     /// More fields than [`MessageLimits::envelope_keys`].
-    #[error("a message has too many fields; put them into data")]
-    TooManyKeys,
-    /// JSON, but neither an object nor an array of objects, or the name of a field is not Unicode
-    /// text.
+    #[error("{0} has too many fields; put them into data")]
+    TooManyKeys(At),
+    /// JSON, but neither an object nor an array, or the name of a field is not Unicode text.
     #[error("a message is a JSON object: send one, or an array of them")]
     NotAMessage,
+    /// As [`Self::NotAMessage`], an element of an array.
+    #[error("element {0} of the array is no message: each is a JSON object")]
+    NoMessageAt(usize),
+    /// Text begins with a mark that JSON does not have (RFC 8259 8.1).
+    #[error("the text begins with a byte order mark (U+FEFF), which JSON does not have")]
+    ByteOrderMark,
+}
+
+/// Which message of a batch: its place in the array, from 1, or the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At(pub Option<usize>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("a message"),
+            Some(place) => write!(f, "message {place} of the array"),
+        }
+    }
 }
 
 /// Parses one HTTP body or WebSocket message: an array of messages or a single one.
@@ -66,16 +84,29 @@ pub fn parse_batch<'a>(
     if scan::deeper_than(bytes, limits.json_depth) {
         return Err(BadBatch::Depth);
     }
-    let breach = Breach(Cell::new(None));
+    let breach = Breach::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let batch = Batch { limits, breach: &breach };
     let parsed = json.deserialize_any(batch).and_then(|messages| json.end().map(|()| messages));
-    let messages = parsed.map_err(|error| breach.explain(&error))?;
+    let messages = parsed.map_err(|error| match begins_with_mark(bytes) {
+        true => BadBatch::ByteOrderMark,
+        false => breach.explain(&error),
+    })?;
     if messages.is_empty() { Err(BadBatch::Empty) } else { Ok(messages) }
 }
 
+/// Whether `bytes` begin with a byte order mark, as some editors and .NET write it.
+pub fn begins_with_mark(bytes: &[u8]) -> bool {
+    bytes.starts_with("\u{feff}".as_bytes())
+}
+
 /// Carries our reason past serde's error, which can hold only a text.
-struct Breach(Cell<Option<BadBatch>>);
+#[derive(Default)]
+struct Breach {
+    reason: Cell<Option<BadBatch>>,
+    /// The element of the array that could not be read, from 1.
+    element: Cell<Option<usize>>,
+}
 
 /// Reads the whole: an array of messages, or one message.
 struct Batch<'l> {
@@ -95,16 +126,21 @@ struct Envelope<'l> {
 impl Breach {
     /// Notes the reason and makes the error that ends the parse.
     fn raise<E: serde::de::Error>(&self, reason: BadBatch) -> E {
-        self.0.set(Some(reason));
+        self.reason.set(Some(reason));
         E::custom(reason)
     }
 
     fn explain(&self, error: &serde_json::Error) -> BadBatch {
-        match self.0.take() {
-            Some(reason) => reason,
+        let element = self.element.get();
+        match (self.reason.get(), element) {
+            (Some(BadBatch::DuplicateKey(_)), _) => BadBatch::DuplicateKey(At(element)),
+            (Some(BadBatch::TooManyKeys(_)), _) => BadBatch::TooManyKeys(At(element)),
+            (Some(BadBatch::NotAMessage), Some(place)) => BadBatch::NoMessageAt(place),
+            (Some(reason), _) => reason,
             // A value of another type where a message was expected.
-            None if error.is_data() => BadBatch::NotAMessage,
-            None => BadBatch::Json { line: error.line(), column: error.column() },
+            (None, Some(place)) if error.is_data() => BadBatch::NoMessageAt(place),
+            (None, None) if error.is_data() => BadBatch::NotAMessage,
+            (None, _) => BadBatch::Json { line: error.line(), column: error.column() },
         }
     }
 }
@@ -122,13 +158,16 @@ impl<'de> Visitor<'de> for Batch<'_> {
         let envelope = Envelope { limits: self.limits, breach: self.breach };
         // Most requests are one message, and the first growth would make room for four.
         let mut messages = Vec::with_capacity(1);
-        while let Some(message) = elements.next_element_seed(envelope)? {
+        loop {
+            let element = elements.next_element_seed(envelope);
+            let element =
+                element.inspect_err(|_| self.breach.element.set(Some(messages.len() + 1)));
+            let Some(message) = element? else { return Ok(messages) };
             if messages.len() == self.limits.batch {
                 return Err(self.breach.raise(BadBatch::TooMany));
             }
             messages.push(message);
         }
-        Ok(messages)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
@@ -162,7 +201,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
         while let Some(key) = entries.next_key::<&RawValue>()? {
             keys += 1;
             if keys > self.limits.envelope_keys {
-                return Err(self.breach.raise(BadBatch::TooManyKeys));
+                return Err(self.breach.raise(BadBatch::TooManyKeys(At(None))));
             }
             let Some(name) = json::text(key) else {
                 return Err(self.breach.raise(BadBatch::NotAMessage));
@@ -175,7 +214,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
                 None => message.extra.iter().all(|(other, _)| *other != name),
             };
             if !first {
-                return Err(self.breach.raise(BadBatch::DuplicateKey));
+                return Err(self.breach.raise(BadBatch::DuplicateKey(At(None))));
             }
             match known {
                 Some(field) => message.take(field, value, self.limits),

@@ -12,8 +12,8 @@ use httparse::{EMPTY_HEADER, Status};
 use hyper::{
     HeaderMap,
     header::{
-        CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
+        CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE,
+        TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -53,7 +53,7 @@ pub(super) fn parse(config: &Config, limits: &Live, bytes: &Bytes) -> Option<(Re
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(header.value)).ok()?;
         header_bytes += route::header_line_bytes(&name, &value);
-        if FRAMING.contains(&name) || headers.insert(name, value).is_some() {
+        if NOT_PLAIN.contains(&name) || headers.insert(name, value).is_some() {
             return None;
         }
     }
@@ -93,8 +93,10 @@ fn length(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// Headers that say how to read or to treat the connection. `Connection` itself is looked at apart.
-const FRAMING: [HeaderName; 5] = [TRANSFER_ENCODING, EXPECT, UPGRADE, TRAILER, TE];
+/// Headers that say how to read or to treat the connection or the body. `Connection` itself is looked at
+/// apart.
+const NOT_PLAIN: [HeaderName; 6] =
+    [TRANSFER_ENCODING, EXPECT, UPGRADE, TRAILER, TE, CONTENT_ENCODING];
 /// Twice what browsers send behind two proxies.
 const HEADERS_MAX: usize = 48;
 const LENGTH_DIGITS_MAX: usize = 8;

@@ -133,7 +133,11 @@ impl Publisher {
         }
         let data = entry.data.ok_or(Problem::DataMissing)?;
         if !self.principal.may_publish(&channel) {
-            return Err(Problem::ChannelDenied { key: Arc::clone(self.principal.id()) });
+            let key = Arc::clone(self.principal.id());
+            return Err(match self.principal.publishes() {
+                true => Problem::ChannelDenied { key },
+                false => Problem::RoleDenied { key },
+            });
         }
         Ok(Checked { channel, data, entry })
     }

@@ -27,11 +27,13 @@ pub(super) enum Problem {
     /// A channel that is not for messages to subscribers.
     ChannelReserved,
     /// A field of the API that cannot be used.
-    FieldInvalid(&'static str),
+    FieldInvalid(Cow<'static, str>),
     /// No key, or a wrong one.
     Unauthorized { presented: bool },
     /// The key does not reach so far.
     ChannelDenied { key: Arc<str> },
+    /// The key is for something else.
+    RoleDenied { key: Arc<str> },
     /// A page that may not use this broker.
     OriginDenied(String),
     /// No such endpoint.
@@ -42,6 +44,8 @@ pub(super) enum Problem {
     Timeout,
     /// The same idempotency key with another message.
     IdempotencyConflict,
+    /// A body that is compressed.
+    EncodingUnsupported,
     /// A body, message or line over its limit.
     TooLarge { limit: usize, key: &'static str },
     /// Too many messages under this key; after this time there is room again.
@@ -69,6 +73,7 @@ impl Problem {
         ("timeout", 408),
         ("idempotency_conflict", 409),
         ("too_large", 413),
+        ("encoding_unsupported", 415),
         ("rate_limited", 429),
         ("overloaded", 503),
         ("draining", 503),
@@ -82,13 +87,14 @@ impl Problem {
             Self::ChannelReserved => "channel_reserved",
             Self::FieldInvalid(_) => "field_invalid",
             Self::Unauthorized { .. } => "unauthorized",
-            Self::ChannelDenied { .. } => "channel_denied",
+            Self::ChannelDenied { .. } | Self::RoleDenied { .. } => "channel_denied",
             Self::OriginDenied(_) => "origin_denied",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Timeout => "timeout",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::TooLarge { .. } => "too_large",
+            Self::EncodingUnsupported => "encoding_unsupported",
             Self::RateLimited(_) => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
@@ -105,12 +111,15 @@ impl Problem {
             | Self::ChannelReserved
             | Self::FieldInvalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Self::ChannelDenied { .. } | Self::OriginDenied(_) => StatusCode::FORBIDDEN,
+            Self::ChannelDenied { .. } | Self::RoleDenied { .. } | Self::OriginDenied(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::IdempotencyConflict => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::EncodingUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -149,7 +158,9 @@ impl Problem {
             Self::Overloaded => return Refusal::Overloaded.to_string().into(),
             Self::ChannelPattern => "403:wildcard_channel:publish_denied",
             Self::ChannelReserved => "403:denied_by_security_policy:channel_create_denied",
-            Self::ChannelDenied { .. } => "403:not_in_key_channels:publish_denied",
+            Self::ChannelDenied { .. } | Self::RoleDenied { .. } => {
+                "403:not_in_key_channels:publish_denied"
+            }
             Self::OriginDenied(_) => "403:origin:publish_denied",
             Self::RateLimited(_) => "429:publish_rate:rate_limited",
             Self::BadJson(_) => "400::bad_json",
@@ -160,6 +171,7 @@ impl Problem {
             Self::Timeout => "408::timeout",
             Self::IdempotencyConflict => "409::idempotency_conflict",
             Self::TooLarge { .. } => "413::too_large",
+            Self::EncodingUnsupported => "415::encoding_unsupported",
             Self::Draining => "503::draining",
         })
     }
@@ -168,6 +180,7 @@ impl Problem {
     pub(super) fn message(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::BadJson(text) | Self::OriginDenied(text) => return text.clone().into(),
+            Self::FieldInvalid(text) => return text.clone(),
             Self::ChannelInvalid(Some(error)) => return error.to_string().into(),
             Self::BadPath(error) => return error.to_string().into(),
             Self::ChannelInvalid(None) => {
@@ -176,7 +189,6 @@ impl Problem {
             Self::ChannelPattern => "a message goes to one channel, not to a pattern",
             Self::ChannelReserved => "/meta, /service and monitoring channels are not for messages",
             Self::DataMissing => "a message needs data, which may be any JSON value",
-            Self::FieldInvalid(text) => text,
             Self::Unauthorized { presented: false } => {
                 "this needs an API key: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
             }
@@ -184,6 +196,11 @@ impl Problem {
             Self::ChannelDenied { key } => {
                 return format!("the key '{key}' may not publish to this channel").into();
             }
+            Self::RoleDenied { key } => {
+                let problem = "is not for publishing: a key of the role publish is, or admin";
+                return format!("the key '{key}' {problem}").into();
+            }
+            Self::EncodingUnsupported => NO_ENCODING,
             Self::NotFound => {
                 "here are /api/v1/publish, /publish/CHANNEL, /batch, /broadcast, /stream; see \
                  /openapi.json"
@@ -230,6 +247,10 @@ impl Serialize for Problem {
     }
 }
 
+/// What a body with a `Content-Encoding` is answered.
+pub(in crate::server) const NO_ENCODING: &str =
+    "Content-Encoding is not supported: send the body plain";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,7 +294,7 @@ mod tests {
             Problem::DataMissing,
             Problem::ChannelInvalid(None),
             Problem::ChannelReserved,
-            Problem::FieldInvalid(""),
+            Problem::FieldInvalid("".into()),
             Problem::Unauthorized { presented: false },
             Problem::ChannelDenied { key: "".into() },
             Problem::OriginDenied(String::new()),
@@ -282,6 +303,7 @@ mod tests {
             Problem::Timeout,
             Problem::IdempotencyConflict,
             Problem::TooLarge { limit: 0, key: "" },
+            Problem::EncodingUnsupported,
             Problem::RateLimited(Duration::ZERO),
             Problem::Overloaded,
             Problem::Draining,

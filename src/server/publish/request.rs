@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{message::Entry, problem::Problem};
 use crate::{
-    bayeux::{BadBatch, Message, MessageLimits, deeper_than, parse_batch},
+    bayeux::{BadBatch, Message, MessageLimits, begins_with_mark, deeper_than, parse_batch},
     broker::Sid,
 };
 
@@ -45,13 +45,23 @@ pub(super) fn raw<'a>(
     if body.trim_ascii().is_empty() {
         return Err(Problem::DataMissing);
     }
-    let data = value(body, limits)?;
+    let data = value(body, limits).map_err(|problem| quoted(body, problem))?;
     Ok(Entry {
         channel: Some(decode(path).map_err(Problem::BadPath)?),
         data: Some(data),
         idempotency_key: header.map(|header| key(header.into())).transpose()?,
         ..Entry::default()
     })
+}
+
+/// Adds to the complaint about data that is no JSON what most probably was meant.
+fn quoted(body: &[u8], problem: Problem) -> Problem {
+    match (problem, body.trim_ascii_start().first()) {
+        (Problem::BadJson(text), Some(first)) if !b"{[\"".contains(first) && first.is_ascii() => {
+            Problem::BadJson(format!("{text}; a text stands in quotes: \"hello\""))
+        }
+        (problem, _) => problem,
+    }
 }
 
 /// Reads `{"messages":[…]}`.
@@ -76,7 +86,8 @@ pub(super) fn batch<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Vec<Re
     if !list.starts_with('[') {
         return Err(Problem::BadJson(NO_BATCH.into()));
     }
-    let messages = parse_batch(list.as_bytes(), limits).map_err(bad_batch)?;
+    let messages =
+        parse_batch(list.as_bytes(), limits).map_err(|error| bad_batch(error, limits))?;
     Ok(messages.into_iter().map(entry).collect())
 }
 
@@ -96,7 +107,8 @@ pub(super) fn broadcast<'a>(
         return Err(NO_CHANNELS);
     }
     if channels.len() > limits.batch {
-        return Err(Problem::FieldInvalid("more channels than api.max_batch"));
+        let problem = format!("more than {} channels (api.max_batch)", limits.batch);
+        return Err(Problem::FieldInvalid(problem.into()));
     }
     let mut shared = entry(message)?;
     take_header(&mut shared, header)?;
@@ -120,18 +132,21 @@ fn object<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Message<'a>, Pro
             "one message is a JSON object; several go to /api/v1/batch".into(),
         ));
     }
-    let mut messages = parse_batch(body, limits).map_err(bad_batch)?;
+    let mut messages = parse_batch(body, limits).map_err(|error| bad_batch(error, limits))?;
     messages.pop().ok_or(Problem::DataMissing)
 }
 
 /// Reads a body that is any JSON value.
 fn value<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<&'a RawValue, Problem> {
-    let text = str::from_utf8(body).map_err(|_| bad_batch(BadBatch::Utf8))?;
+    let bad = |error: BadBatch| bad_batch(error, limits);
+    let text = str::from_utf8(body).map_err(|_| bad(BadBatch::Utf8))?;
     if deeper_than(body, limits.json_depth) {
-        return Err(bad_batch(BadBatch::Depth));
+        return Err(bad(BadBatch::Depth));
     }
-    serde_json::from_str(text)
-        .map_err(|error| bad_batch(BadBatch::Json { line: error.line(), column: error.column() }))
+    serde_json::from_str(text).map_err(|error| match begins_with_mark(body) {
+        true => bad(BadBatch::ByteOrderMark),
+        false => bad(BadBatch::Json { line: error.line(), column: error.column() }),
+    })
 }
 
 fn entry(mut message: Message<'_>) -> Read<'_> {
@@ -163,7 +178,7 @@ fn take_header<'a>(entry: &mut Entry<'a>, header: Option<&'a str>) -> Result<(),
     let header = key(header.into())?;
     if *entry.idempotency_key.get_or_insert_with(|| header.clone()) != header {
         let problem = "the header Idempotency-Key and the field idempotency_key differ; send one";
-        return Err(Problem::FieldInvalid(problem));
+        return Err(Problem::FieldInvalid(problem.into()));
     }
     Ok(())
 }
@@ -175,7 +190,7 @@ fn take<'a>(message: &mut Message<'a>, name: &str) -> Option<&'a RawValue> {
 }
 
 fn sids(raw: &RawValue) -> Result<Vec<Sid>, Problem> {
-    let bad = Problem::FieldInvalid("exclude is an array of at most 32 session names (sid)");
+    let bad = Problem::FieldInvalid(BAD_EXCLUDE.into());
     let texts: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| bad.clone())?;
     if texts.len() > EXCLUDED_MAX {
         return Err(bad);
@@ -233,18 +248,20 @@ pub(in crate::server) fn decode(path: &str) -> Result<Cow<'_, str>, BadPath> {
     String::from_utf8(out).map(Cow::Owned).map_err(|_| BadPath::Utf8)
 }
 
-fn bad_batch(error: BadBatch) -> Problem {
+fn bad_batch(error: BadBatch, limits: &MessageLimits) -> Problem {
     Problem::BadJson(match error {
-        BadBatch::TooMany => "more messages than api.max_batch".into(),
+        BadBatch::TooMany => format!("more than {} messages (api.max_batch)", limits.batch),
         error => error.to_string(),
     })
 }
 
 const NO_BATCH: &str = "a batch is {\"messages\":[…]}, an object with nothing else";
-const NO_CHANNELS: Problem =
-    Problem::FieldInvalid("channels is an array of channel names, and stands in place of channel");
+const NO_CHANNELS: Problem = Problem::FieldInvalid(Cow::Borrowed(
+    "channels is an array of channel names, not empty, and stands in place of channel",
+));
 const BAD_KEY: Problem =
-    Problem::FieldInvalid("an idempotency key is a text of 1 to 128 characters");
+    Problem::FieldInvalid(Cow::Borrowed("an idempotency key is a text of 1 to 128 characters"));
+const BAD_EXCLUDE: &str = "exclude is an array of at most 32 session names (sid)";
 const KEY_CHARS_MAX: usize = 128;
 const EXCLUDED_MAX: usize = 32;
 

@@ -15,9 +15,7 @@ fn p002_an_array_and_a_single_object_are_taken() {
 #[test]
 fn p014_text_that_is_not_json_is_refused_with_its_place() {
     assert_eq!(error("[{}\n,]"), Some(BadBatch::Json { line: 2, column: 2 }));
-    for json in
-        ["", "[", "[{}", "{", "{\"a\"}", "[{}]x", "[{}][{}]", "{\"a\":\"\n\"}", "\u{feff}[{}]"]
-    {
+    for json in ["", "[", "[{}", "{", "{\"a\"}", "[{}]x", "[{}][{}]", "{\"a\":\"\n\"}"] {
         assert!(matches!(error(json), Some(BadBatch::Json { .. })), "{json:?}: {:?}", error(json));
     }
 }
@@ -37,11 +35,30 @@ fn bad_utf8_is_refused() {
 }
 
 #[test]
+fn a_byte_order_mark_is_called_by_its_name() {
+    assert_eq!(error("\u{feff}[{}]"), Some(BadBatch::ByteOrderMark));
+}
+
+#[test]
 fn what_holds_no_messages_is_refused() {
     assert_eq!(error("[]"), Some(BadBatch::Empty));
-    for json in ["1", "null", "\"a\"", "[1]", "[{},[]]", "[null]", "[\"a\"]"] {
+    for json in ["1", "null", "\"a\""] {
         assert_eq!(error(json), Some(BadBatch::NotAMessage), "{json}");
     }
+}
+
+#[test]
+fn a_bad_message_of_an_array_is_refused_with_its_place() {
+    for (json, place) in [("[1]", 1), ("[{},[]]", 2), ("[null]", 1), ("[{},{},\"a\",{}]", 3)] {
+        assert_eq!(error(json), Some(BadBatch::NoMessageAt(place)), "{json}");
+    }
+    let twice = r#"[{},{"a":1,"a":1}]"#;
+    assert_eq!(error(twice), Some(BadBatch::DuplicateKey(At(Some(2)))));
+    let many =
+        format!("[{{{}}}]", (0..33).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
+    assert_eq!(error(&many), Some(BadBatch::TooManyKeys(At(Some(1)))));
+    // What is no JSON has a better place than that.
+    assert!(matches!(error("[{},{]"), Some(BadBatch::Json { .. })));
 }
 
 #[test]
@@ -72,7 +89,7 @@ fn p014_the_number_of_fields_is_limited() {
         format!("{{{}}}", fields.join(","))
     };
     assert_eq!(one(&message(32)).extra.len(), 32);
-    assert_eq!(error(&message(33)), Some(BadBatch::TooManyKeys));
+    assert_eq!(error(&message(33)), Some(BadBatch::TooManyKeys(At(None))));
 }
 
 #[test]
@@ -84,7 +101,7 @@ fn p014_a_field_stands_once_however_it_is_escaped() {
         r#"{"custom":1,"\u0063ustom":1}"#,
         r#"{"version":"1.0","version":"1.0"}"#,
     ] {
-        assert_eq!(error(json), Some(BadBatch::DuplicateKey), "{json}");
+        assert_eq!(error(json), Some(BadBatch::DuplicateKey(At(None))), "{json}");
     }
     assert!(parse(r#"[{"channel":"/a"},{"channel":"/a"}]"#).is_ok());
     assert!(parse(r#"{"data":{"a":1,"a":2}}"#).is_ok());

@@ -50,6 +50,7 @@ fn whatever_leaves_a_choice_is_not_plain() {
         "Transfer-Encoding : chunked\r\n",
         " Transfer-Encoding: chunked\r\n",
         "Expect: 100-continue\r\n",
+        "Content-Encoding: gzip\r\n",
         "Upgrade: websocket\r\n",
         "Trailer: X\r\n",
         "TE: trailers\r\n",
