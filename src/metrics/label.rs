@@ -199,6 +199,8 @@ words! {
         ApiTimeout = "api_timeout",
         /// An idempotency key with another message.
         ApiIdempotencyConflict = "api_idempotency_conflict",
+        /// A body with a `Content-Encoding`.
+        ApiEncodingUnsupported = "api_encoding_unsupported",
         /// Its client read nothing for `limits.write_timeout`.
         Stalled = "stalled",
     }
