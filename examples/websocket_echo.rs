@@ -81,7 +81,7 @@ async fn serve(upgrade: OnUpgrade, deflate: Option<Negotiated>) {
     let Ok(upgraded) = upgrade.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
     let options = SocketOptions {
-        limits: DecodeLimits { message_bytes: 32 << 20, fragments: 1 << 20 },
+        limits: DecodeLimits { message_bytes: 32 << 20, fragments: 1 << 20, excess_bytes: 0 },
         deflate,
         write_timeout: Duration::from_secs(10),
     };
@@ -98,7 +98,8 @@ async fn echo(socket: &mut Socket<TcpStream>) -> Result<(), SendError> {
             Ok(Event::Text(payload)) => socket.send_text(&payload).await?,
             Ok(Event::Binary(payload)) => socket.send_binary(&payload).await?,
             Ok(Event::Ping(payload)) => socket.send_pong(&payload).await?,
-            Ok(Event::Pong) => {}
+            // Of an excess nothing comes with these limits.
+            Ok(Event::Pong | Event::Excess(_)) => {}
             Ok(Event::Close(code, _)) => return socket.send_close(code, "").await,
             Err(RecvError::Violation(violation)) => {
                 return socket.send_close(Some(violation.code), violation.reason).await;

@@ -48,6 +48,7 @@ mod mark;
 mod message;
 mod reply;
 mod scan;
+mod skim;
 mod timestamp;
 
 pub use channel::{ChannelName, InvalidName, Kind, NameLimits};
@@ -65,6 +66,7 @@ pub use message::{
 };
 pub use reply::{Advice, HandshakeFields, Reconnect, Reply};
 pub use scan::{append_as_one_line, deeper_than};
+pub use skim::Skim;
 pub use timestamp::{Rfc3339, Timestamp};
 
 pub use crate::config::QueuePolicy;

@@ -225,6 +225,78 @@ async fn p104_a_close_for_a_limit_names_its_value_and_its_key() {
     assert_eq!(large.websocket.close().await, Some((1009, told.to_owned())));
 }
 
+/// A text of `length` bytes that publishes `x`es.
+fn text_of(length: usize, client_id: &str) -> Vec<u8> {
+    let mut message = publish("7", "/a", "");
+    message["clientId"] = client_id.into();
+    let room = length - message.to_string().len();
+    message["data"] = "x".repeat(room).into();
+    message.to_string().into()
+}
+
+#[tokio::test]
+async fn p104_a_publish_over_the_limit_is_refused_and_the_session_goes_on() {
+    let broker = Broker::with(|config| config.limits.message_size = 1024).await;
+    let mut listener = Polling::subscribed(broker.address, "/a").await;
+    let mut socket = Socket::connected(broker.address).await;
+    let refused = |id: &str| refused(id, "/a", "413:1024:message_too_large");
+    for length in [1025, 16 * 1024] {
+        socket.send_raw(text_of(length, &socket.client_id.clone())).await;
+        assert_eq!(socket.recv().await, [refused("7")], "{length} bytes");
+    }
+    // In frames of which each would do, and none of which ends with a character.
+    let whole = text_of(1500, &socket.client_id.clone());
+    let whole = String::from_utf8(whole).unwrap().replace("xx", "\u{e9}");
+    let (head, tail) = whole.as_bytes().split_at(751);
+    assert!(std::str::from_utf8(head).is_err());
+    socket.websocket.send(&Frame::new(TEXT, head.to_vec()).unfinished()).await;
+    socket.websocket.send(&Frame::new(PING, b"p".to_vec())).await;
+    socket.websocket.send(&Frame::new(CONTINUATION, tail.to_vec())).await;
+    assert_eq!(socket.websocket.frame().await.opcode, PONG);
+    assert_eq!(socket.recv().await, [refused("7")]);
+    // All of a batch, and nothing of it is published.
+    let batch: Vec<Value> =
+        (0..3).map(|n| publish(&n.to_string(), "/a", "x".repeat(500))).collect();
+    socket.send(json!(batch)).await;
+    assert_eq!(socket.recv().await, ["0", "1", "2"].map(refused));
+    assert_eq!(socket.one(publish("8", "/b", 1)).await, published("8", "/b"));
+    assert_eq!(listener.fetch().await.len(), 1, "the reply to its connect alone");
+}
+
+#[tokio::test]
+async fn p104_what_cannot_be_answered_over_the_limit_closes_with_1009() {
+    let broker = Broker::with(|config| {
+        config.limits.message_size = 1024;
+        config.transports.websocket.compression = true;
+    })
+    .await;
+    let told = Some((1009, "larger than 1024 bytes (limits.message_size)".to_owned()));
+    let long = || vec![b' '; 1025];
+    let with_meta = |id: &str| {
+        let mut messages = json!([subscribe("4", "/a"), publish("5", "/a", "x".repeat(1024))]);
+        messages[0]["clientId"] = id.into();
+        messages.to_string().into_bytes()
+    };
+    let mut too_long = Socket::connected(broker.address).await;
+    too_long.websocket.send_bytes(&Frame::declaring(16 * 1024 + 1)).await;
+    assert_eq!(too_long.websocket.close().await, told, "beyond 16 times the limit");
+    let mut meta = Socket::connected(broker.address).await;
+    meta.send_raw(with_meta(&meta.client_id.clone())).await;
+    assert_eq!(meta.websocket.close().await, told, "a subscribe among publishes");
+    let mut nonsense = Socket::connected(broker.address).await;
+    nonsense.send_raw(long()).await;
+    assert_eq!(nonsense.websocket.close().await, told, "no message");
+    let mut binary = Socket::connected(broker.address).await;
+    binary.websocket.send(&Frame::new(BINARY, long())).await;
+    assert_eq!(binary.websocket.close().await, told, "bytes");
+    let mut foreign = stranger(&broker).await;
+    foreign.send_raw(long()).await;
+    assert_eq!(foreign.websocket.close().await, told, "nobody");
+    let mut no_text = Socket::connected(broker.address).await;
+    no_text.send_raw([long(), vec![0xc3]].concat()).await;
+    assert_eq!(no_text.close_code().await, 1007);
+}
+
 #[tokio::test]
 async fn p104_a_message_of_just_the_limit_passes() {
     let broker = Broker::with(|config| config.limits.message_size = 1024).await;

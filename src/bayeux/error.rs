@@ -81,6 +81,12 @@ pub enum Refusal {
     /// An `id` that is not alphanumeric, or too long (protocol.md 12).
     #[error("405::message_id_invalid")]
     MessageIdInvalid,
+    /// A message over WebSocket beyond `limits.message_size`, of which nothing was read but its name.
+    #[error("413:{bytes}:message_too_large")]
+    MessageTooLarge {
+        /// The limit.
+        bytes: usize,
+    },
     /// More messages than one client or key may send.
     #[error("429:{reason}:rate_limited")]
     RateLimited {

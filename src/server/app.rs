@@ -22,6 +22,7 @@ use super::{
     origin::{self, RequestKind, Verdict},
     publish::Api,
     services::Services,
+    websocket,
 };
 use crate::{
     auth::Keyring,
@@ -123,6 +124,7 @@ impl App {
         DecodeLimits {
             message_bytes: self.live.message_size.now(),
             fragments: self.live.fragments.now(),
+            excess_bytes: self.live.message_size.now().saturating_mul(websocket::EXCESS),
         }
     }
 

@@ -8,7 +8,6 @@
 //! Source: protocol.md 98-110, 144; RFC 6455.
 
 use std::{
-    borrow::Cow,
     future::{Future, poll_fn},
     net::IpAddr,
     pin::{Pin, pin},
@@ -39,6 +38,7 @@ use super::{
     report,
 };
 use crate::{
+    bayeux::Skim,
     broker::{Batch, BrowserId, Ready},
     config::Transport,
     events::Page,
@@ -52,10 +52,13 @@ use crate::{
 mod alarms;
 mod binding;
 mod delivery;
+mod excess;
 pub mod io;
 mod request;
 mod silence;
 pub(super) mod upgrade;
+
+pub(super) use self::excess::EXCESS;
 
 /// How long a client may take to close after its disconnect, or after our close frame
 /// (protocol.md 81).
@@ -103,6 +106,7 @@ pub(super) fn connection(app: Arc<App>, socket: Link, upgraded: Upgraded) -> Box
         socket,
         upgraded,
         connect: None,
+        skim: None,
     })
 }
 
@@ -142,6 +146,8 @@ pub(super) struct Connection {
     binding: Binding,
     /// The connect that is held, and when it is answered.
     connect: Option<(Connect, Instant)>,
+    /// Of a text over the limit that is coming in.
+    skim: Option<Box<Skim>>,
     silence: Silence,
     alarms: Alarms,
     opened: Moment,
@@ -229,6 +235,7 @@ impl Connection {
                 self.texts = (true, self.texts.0);
                 self.text(&text).await
             }
+            Ok(Event::Excess(excess)) => Box::pin(self.excess(&excess)).await,
             Ok(Event::Ping(payload)) => Ok(self.socket.send_pong(&payload).await?),
             Ok(Event::Pong) => Ok(()),
             Ok(Event::Binary(_)) => Err(End::Close(close::UNSUPPORTED, "text frames only")),
@@ -236,34 +243,26 @@ impl Connection {
                 Err(End::TimedOut)
             }
             Ok(Event::Close(code, _)) => Err(End::ClosedByClient(code)),
-            Err(RecvError::Violation(violation)) => {
-                let (client, session) = (self.upgraded.address, self.binding.session());
-                let detail = match violation.bound {
-                    Some(bound) => Cow::Owned(self.limit_of(bound)),
-                    None => Cow::Borrowed(violation.reason),
-                };
-                report::bad_frame(&self.app, client, session.map(Arc::as_ref), &detail);
-                Err(match violation.bound {
-                    Some(bound) => End::Beyond(bound),
-                    None => End::Close(violation.code, violation.reason),
-                })
-            }
+            Err(RecvError::Violation(violation)) => Err(match violation.bound {
+                Some(bound) => self.beyond(bound),
+                None => {
+                    self.report_frame(violation.reason);
+                    End::Close(violation.code, violation.reason)
+                }
+            }),
             Err(RecvError::Closed(_)) => Err(End::Lost),
         }
     }
 
-    /// What a message has to keep to, for the close frame and the log: the value and its key.
-    fn limit_of(&self, bound: Bound) -> String {
-        let limits = self.app.decode_limits();
-        match bound {
-            Bound::MessageBytes => {
-                format!("larger than {} bytes (limits.message_size)", limits.message_bytes)
-            }
-            Bound::Fragments => {
-                let key = "transports.websocket.max_fragments";
-                format!("more than {} frames in a message ({key})", limits.fragments)
-            }
-        }
+    /// A message of the client went beyond a bound.
+    fn beyond(&self, bound: Bound) -> End {
+        self.report_frame(&limit(bound));
+        End::Beyond(bound)
+    }
+
+    fn report_frame(&self, detail: &str) {
+        let session = self.binding.session();
+        report::bad_frame(&self.app, self.upgraded.address, session.map(Arc::as_ref), &detail);
     }
 
     /// Counts an end that nobody wanted (protocol.md SF1, SF13).
@@ -295,14 +294,14 @@ impl Connection {
     }
 
     async fn close(mut self: Box<Self>, end: End) {
-        let limit;
+        let told;
         let (code, reason) = match end {
             End::ClosedByClient(code) => (code, ""),
             End::TimedOut => (Some(close::NORMAL), ""),
             End::Close(code, reason) => (Some(code), reason),
             End::Beyond(bound) => {
-                limit = self.limit_of(bound);
-                (Some(close::TOO_BIG), limit.as_str())
+                told = limit(bound);
+                (Some(close::TOO_BIG), told.as_str())
             }
             End::Silent => (Some(close::GOING_AWAY), "no answer to a ping"),
             End::Lost | End::GivenUp => return self.count_close(SocketClose::Lost),
@@ -330,6 +329,16 @@ async fn unless_ended(
         biased;
         handled = handling => handled,
         () = app.drain.ended() => Err(End::GivenUp),
+    }
+}
+
+/// What a message had to keep to, for the close frame and the log: the value and its key.
+fn limit(bound: Bound) -> String {
+    match bound {
+        Bound::MessageBytes(limit) => format!("larger than {limit} bytes (limits.message_size)"),
+        Bound::Fragments(limit) => {
+            format!("more than {limit} frames in a message (transports.websocket.max_fragments)")
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use self::{
     header::Header,
-    message::{Message, unmask},
+    message::{Message, NOT_UTF8, unmask},
 };
 use crate::ws::{close, encode::Opcode};
 
@@ -24,6 +24,9 @@ pub struct DecodeLimits {
     pub message_bytes: usize,
     /// Most frames that one message may come in.
     pub fragments: usize,
+    /// Longest uncompressed text that is passed on in pieces ([`Event::Excess`]) instead of being a
+    /// violation, if that is more than `message_bytes`.
+    pub excess_bytes: usize,
 }
 
 /// What the peer said.
@@ -33,12 +36,26 @@ pub enum Event {
     Text(Vec<u8>),
     /// A complete message of bytes.
     Binary(Vec<u8>),
+    /// A piece of a text over the limit. Boxed, as every connection has room for an event.
+    Excess(Box<Excess>),
     /// Asks for a pong with this payload.
     Ping(Bytes),
     /// Answers a ping, or is a sign of life.
     Pong,
     /// The peer's last frame, with its code and reason if it gave them. No event follows.
     Close(Option<u16>, Box<str>),
+}
+
+/// The next piece of a text over the limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// The text, as far as it was not in a piece before: valid UTF-8, perhaps empty. Only the first may be
+    /// as long as the limit; the others are what has been fed.
+    pub piece: Vec<u8>,
+    /// The text is complete.
+    pub is_last: bool,
+    /// [`DecodeLimits::message_bytes`].
+    pub limit: usize,
 }
 
 /// The peer broke a rule; the connection is closed with this code and reason.
@@ -53,13 +70,13 @@ pub struct Violation {
     pub bound: Option<Bound>,
 }
 
-/// One of [`DecodeLimits`].
+/// One of [`DecodeLimits`], with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// [`DecodeLimits::message_bytes`].
-    MessageBytes,
+    MessageBytes(usize),
     /// [`DecodeLimits::fragments`].
-    Fragments,
+    Fragments(usize),
 }
 
 impl Violation {
@@ -69,6 +86,11 @@ impl Violation {
 
     const fn payload(reason: &'static str) -> Self {
         Self { code: close::INVALID_PAYLOAD, reason, bound: None }
+    }
+
+    /// What a message over [`DecodeLimits::message_bytes`] is, inflated or not.
+    pub const fn too_large(limit: usize) -> Self {
+        Self::size("message too large", Bound::MessageBytes(limit))
     }
 
     const fn size(reason: &'static str, bound: Bound) -> Self {
@@ -81,7 +103,7 @@ impl Violation {
 /// ```
 /// use bayeuxd::ws::decode::{DecodeLimits, Decoder, Event};
 ///
-/// let mut decoder = Decoder::new(DecodeLimits { message_bytes: 65536, fragments: 256 }, false);
+/// let mut decoder = Decoder::new(DecodeLimits { message_bytes: 65536, fragments: 256, excess_bytes: 0 }, false);
 /// // "Hello", masked: the example of RFC 6455 5.7.
 /// decoder.feed(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// assert_eq!(decoder.next(), Ok(Some(Event::Text(b"Hello".to_vec()))));
@@ -156,11 +178,20 @@ impl Decoder {
     fn advance(&mut self) -> Result<Option<Event>, Violation> {
         loop {
             if let Some(mut frame) = self.frame.take() {
-                if !self.take_payload(&mut frame)? {
+                let is_whole = self.take_payload(&mut frame)?;
+                let is_last = is_whole && frame.fin;
+                if !is_whole {
                     self.frame = Some(frame);
+                }
+                if let Some(piece) = self.message.as_mut().and_then(Message::give_away)
+                    && (is_last || !piece.is_empty())
+                {
+                    return self.excess(piece, is_last).map(Some);
+                }
+                if !is_whole {
                     return Ok(None);
                 }
-                if !frame.fin {
+                if !is_last {
                     continue;
                 }
                 if let Some(message) = self.message.take() {
@@ -174,7 +205,17 @@ impl Decoder {
                 return self.take_control(&header);
             }
             self.begin_data(&header)?;
+            if let Some(piece) = self.message.as_mut().and_then(Message::exceed) {
+                return self.excess(piece, false).map(Some);
+            }
         }
+    }
+
+    fn excess(&mut self, piece: Vec<u8>, is_last: bool) -> Result<Event, Violation> {
+        if is_last && self.message.take().is_some_and(|message| !message.is_valid()) {
+            return Err(NOT_UTF8);
+        }
+        Ok(Event::Excess(Box::new(Excess { piece, is_last, limit: self.limits.message_bytes })))
     }
 
     /// Takes a control frame once it is there in full; it holds 125 bytes at most.
@@ -212,14 +253,12 @@ impl Decoder {
         };
         message.fragments += 1;
         if message.fragments > self.limits.fragments {
-            return Err(Violation::size("too many fragments", Bound::Fragments));
+            return Err(Violation::size(
+                "too many fragments",
+                Bound::Fragments(self.limits.fragments),
+            ));
         }
-        let room =
-            message.wire_bytes_max(self.limits.message_bytes).saturating_sub(message.payload.len());
-        let remaining = usize::try_from(header.payload_bytes)
-            .ok()
-            .filter(|&length| length <= room)
-            .ok_or(TOO_LARGE)?;
+        let remaining = message.begin_frame(header.payload_bytes, &self.limits)?;
         self.unread.consume(header.bytes);
         self.frame = Some(Arriving { fin: header.fin, remaining, mask: header.mask });
         self.message = Some(message);
@@ -240,9 +279,6 @@ impl Decoder {
         Ok(frame.remaining == 0)
     }
 }
-
-/// What a message over [`DecodeLimits::message_bytes`] is, inflated or not.
-pub const TOO_LARGE: Violation = Violation::size("message too large", Bound::MessageBytes);
 
 /// Reads the payload of a close frame (RFC 6455 5.5.1, 7.4).
 fn close_reason(payload: &[u8]) -> Result<Event, Violation> {

@@ -27,6 +27,19 @@ export function deliveryChecks({ broker, client, transport }) {
     assert.deepEqual(inbox.splice(0), [{ channel: name, data: { text: "hello" } }]);
   });
 
+  check("a message over the limit fails alone, with the reason", async (bench) => {
+    const [one] = await open(bench, 1);
+    const name = channel();
+    const inbox = await one.subscribe(name);
+    const reply = await one.publish(name, "x".repeat(70_000));
+    assert.equal(reply.successful, false);
+    if (transport === "websocket") assert.equal(reply.error, "413:65536:message_too_large");
+    else assert.equal(reply.failure.httpCode, 413);
+    assert.equal((await one.publish(name, 1)).successful, true);
+    await until("the small message", () => inbox.length > 0);
+    assert.deepEqual(inbox.splice(0), [{ channel: name, data: 1 }]);
+  });
+
   check("p007 another client gets the message without id and clientId of its publisher", async (bench) => {
     const [from, to] = await open(bench, 2);
     const name = channel();

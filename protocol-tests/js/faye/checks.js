@@ -84,6 +84,23 @@ export async function fayeChecks(websocket) {
     });
   });
 
+  if (websocket) {
+    check("a message over the limit fails alone, once, and the WebSocket stays", async (bench) => {
+      const one = open(bench);
+      const name = channel("faye");
+      const inbox = await one.subscribe(name);
+      await until("a connect over websocket", () => one.transport === "websocket");
+      await assert.rejects(one.publish(name, "x".repeat(70_000)), (error) => {
+        assert.deepEqual([error.code, error.params, error.message], [413, ["65536"], "message_too_large"]);
+        return true;
+      });
+      await one.publish(name, 1);
+      await until("the small message", () => inbox.length > 0);
+      assert.deepEqual([...inbox], [1]);
+      assert.equal(one.sent.filter((m) => m.channel === name).length, 2);
+    });
+  }
+
   check("the hold is repeated without an error while nothing happens", async (bench) => {
     const one = open(bench);
     await one.subscribe(channel());

@@ -14,7 +14,9 @@ pub(super) fn of_messages() -> Vec<Setting<Config>> {
             "limits.message_size",
             |c| &mut c.limits.message_size,
             Size(1 << 10, 256 << 20),
-            "Largest HTTP body, WebSocket message and frame, before and after decompression.",
+            "Largest HTTP body, WebSocket message and frame, before and after decompression. Above, \
+             HTTP answers 413. Over WebSocket a publish up to 16 times as large is refused with \
+             `413:LIMIT:message_too_large`; all else above closes with 1009.",
         ),
         Setting::live(
             Reload::Now,

@@ -24,6 +24,7 @@ pub(super) fn refused(app: &App, channel: &str, kind: EventType, refusal: Refusa
         Refusal::SessionUnknown => metrics.unknown_session.add(unknown_on(channel), 1),
         Refusal::Overloaded => metrics.limit_hits.add(overload(app, kind), 1),
         Refusal::UseMonitor { .. } => metrics.denied.add(Denied::Subscribe, 1),
+        Refusal::MessageTooLarge { .. } => metrics.limit_hits.add(LimitHit::MessageSize, 1),
         Refusal::RateLimited { .. } => metrics.limit_hits.add(LimitHit::ApiRate, 1),
         Refusal::CreateDenied { reason }
         | Refusal::SubscribeDenied { reason }

@@ -18,7 +18,7 @@ use crate::{
     server::websocket::io::{RecvError, SendError, read_some, shut_down, write_some},
     ws::{
         close,
-        decode::{Event, TOO_LARGE, Violation},
+        decode::{Event, Violation},
     },
 };
 
@@ -210,7 +210,7 @@ impl Splitter {
             };
             let end = found.map_or(self.buffer.len(), |at| self.searched + at);
             if end - self.start > self.bytes_max {
-                return Err(TOO_LARGE);
+                return Err(Violation::too_large(self.bytes_max));
             }
             if found.is_none() {
                 self.buffer.drain(..self.start);

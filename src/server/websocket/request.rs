@@ -4,10 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Connection, End, LINGER};
+use super::{Connection, End, LINGER, Upgraded};
 use crate::{
     bayeux::parse_batch,
-    broker::{Carrier, Cause},
+    broker::{Carrier, Cause, Session},
     metrics::{BadRequest, Source},
     server::{
         clock,
@@ -19,6 +19,24 @@ use crate::{
     ws::close,
 };
 
+impl Upgraded {
+    /// Who sends over this connection, which is `bound` to a session or not yet.
+    pub(super) fn sender<'a>(&'a self, bound: Option<&'a Arc<Session>>) -> Sender<'a> {
+        Sender {
+            carrier: Carrier::Socket,
+            transport: self.transport,
+            whence: Whence::Upgrade(self.page.as_ref()),
+            cookies: &self.cookies,
+            browser: self.browser,
+            bound,
+            counts_seconds: self.counts_seconds,
+            address: self.address,
+            principal: None,
+            monitors_only: self.monitors_only,
+        }
+    }
+}
+
 impl Connection {
     /// Processes a frame of messages and writes what it leads to (protocol.md 102-104).
     pub(super) async fn text(&mut self, text: &[u8]) -> Result<(), End> {
@@ -28,18 +46,7 @@ impl Connection {
             report::bad_request(&app, self.upgraded.address, BadRequest::Json, &error);
             End::Close(close::INTERNAL_ERROR, "not a Bayeux message")
         })?;
-        let sender = Sender {
-            carrier: Carrier::Socket,
-            transport: self.upgraded.transport,
-            whence: Whence::Upgrade(self.upgraded.page.as_ref()),
-            cookies: &self.upgraded.cookies,
-            browser: self.upgraded.browser,
-            bound: self.binding.session(),
-            counts_seconds: self.upgraded.counts_seconds,
-            address: self.upgraded.address,
-            principal: None,
-            monitors_only: self.upgraded.monitors_only,
-        };
+        let sender = self.upgraded.sender(self.binding.session());
         let outcome = dispatch(&app, &sender, &batch)
             .await
             .map_err(|_| End::Close(close::INTERNAL_ERROR, "handshake in a batch"))?;

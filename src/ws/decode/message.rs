@@ -1,6 +1,6 @@
 //! A message on its way in: payload so far, and what is already known to be valid UTF-8.
 
-use super::{Event, TOO_LARGE, Violation};
+use super::{DecodeLimits, Event, Violation};
 use crate::ws::deflate::{InflateError, inflate_message};
 
 /// A message whose last byte has not come yet.
@@ -14,18 +14,84 @@ pub(super) struct Message {
     pub(super) payload: Vec<u8>,
     /// Length of the part of `payload` known to be whole characters of UTF-8.
     valid_bytes: usize,
+    /// Declared by the frames so far. 32 bits will do: no limit is beyond them.
+    declared_bytes: u32,
+    excess: Excess,
+}
+
+/// Whether a message is over the limit, and given away in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Excess {
+    No,
+    /// It is; nobody knows yet.
+    Begun,
+    Told,
 }
 
 impl Message {
     pub(super) fn new(text: bool, compressed: bool) -> Self {
-        Self { text, compressed, fragments: 0, payload: Vec::new(), valid_bytes: 0 }
+        Self {
+            text,
+            compressed,
+            fragments: 0,
+            payload: Vec::new(),
+            valid_bytes: 0,
+            declared_bytes: 0,
+            excess: Excess::No,
+        }
+    }
+
+    /// Checks what the next frame declares against the limits; returns it.
+    pub(super) fn begin_frame(
+        &mut self,
+        declared: u64,
+        limits: &DecodeLimits,
+    ) -> Result<usize, Violation> {
+        let too_large = Violation::too_large(limits.message_bytes);
+        let length = usize::try_from(declared).map_err(|_| too_large)?;
+        let total = length.saturating_add(self.declared_bytes as usize);
+        if total > self.wire_bytes_max(limits.message_bytes) {
+            if !self.text || self.compressed || total > limits.excess_bytes {
+                return Err(too_large);
+            }
+            if self.excess == Excess::No {
+                self.excess = Excess::Begun;
+            }
+        }
+        self.declared_bytes = u32::try_from(total).map_err(|_| too_large)?;
+        Ok(length)
+    }
+
+    /// What has come of a message that turns out to be over the limit; once.
+    pub(super) fn exceed(&mut self) -> Option<Vec<u8>> {
+        (self.excess == Excess::Begun).then(|| {
+            self.excess = Excess::Told;
+            self.valid_part()
+        })
+    }
+
+    /// What has come since of a message over the limit.
+    pub(super) fn give_away(&mut self) -> Option<Vec<u8>> {
+        (self.excess == Excess::Told).then(|| self.valid_part())
+    }
+
+    /// Takes out all but the beginning of a character.
+    fn valid_part(&mut self) -> Vec<u8> {
+        let rest = self.payload.split_off(self.valid_bytes.min(self.payload.len()));
+        self.valid_bytes = 0;
+        std::mem::replace(&mut self.payload, rest)
+    }
+
+    /// Whether a text over the limit ended with a whole character.
+    pub(super) const fn is_valid(&self) -> bool {
+        self.payload.is_empty()
     }
 
     /// The most payload that this message may bring over the wire.
     ///
     /// Deflating bytes without pattern makes them longer: five bytes per stored block in zlib, an
     /// eighth for the plainest encoder (nine bits a byte). The inflated size has the exact limit.
-    pub(super) fn wire_bytes_max(&self, message_bytes: usize) -> usize {
+    fn wire_bytes_max(&self, message_bytes: usize) -> usize {
         if self.compressed {
             message_bytes.saturating_add(message_bytes / 8).saturating_add(64)
         } else {
@@ -57,7 +123,7 @@ impl Message {
         if self.compressed {
             let payload =
                 inflate_message(&self.payload, message_bytes).map_err(|error| match error {
-                    InflateError::TooLarge => TOO_LARGE,
+                    InflateError::TooLarge => Violation::too_large(message_bytes),
                     InflateError::Corrupt => Violation::payload("message does not inflate"),
                 })?;
             return match self.text {
@@ -89,4 +155,4 @@ pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-const NOT_UTF8: Violation = Violation::payload("text is not UTF-8");
+pub(super) const NOT_UTF8: Violation = Violation::payload("text is not UTF-8");

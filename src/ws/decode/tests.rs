@@ -8,7 +8,7 @@ use crate::ws::{
     encode::{FIN, RSV1},
 };
 
-const LIMITS: DecodeLimits = DecodeLimits { message_bytes: 1000, fragments: 4 };
+const LIMITS: DecodeLimits = DecodeLimits { message_bytes: 1000, fragments: 4, excess_bytes: 0 };
 const TEXT: u8 = FIN | 0x1;
 const BINARY: u8 = FIN | 0x2;
 const CLOSE: u8 = FIN | 0x8;
@@ -182,7 +182,7 @@ fn a_compressed_message_is_checked_after_inflating() {
     ];
     for (body, code, reason) in cases {
         let (_, violation) = decode([&frame(TEXT | RSV1, &body)[..]], true);
-        let bound = (code == 1009).then_some(Bound::MessageBytes);
+        let bound = (code == 1009).then_some(Bound::MessageBytes(LIMITS.message_bytes));
         assert_eq!(violation, Some(Violation { code, reason, bound }));
     }
 }
@@ -210,10 +210,73 @@ fn an_idle_decoder_owns_no_memory() {
 
 #[test]
 fn a_declared_length_costs_nothing_until_it_arrives() {
-    let mut decoder = Decoder::new(DecodeLimits { message_bytes: 1 << 30, fragments: 1 }, false);
+    let mut decoder =
+        Decoder::new(DecodeLimits { message_bytes: 1 << 30, fragments: 1, excess_bytes: 0 }, false);
     decoder.feed(&[0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, b'x']);
     assert_eq!(decoder.next(), Ok(None));
     assert!(decoder.message.as_ref().unwrap().payload.capacity() <= 64);
+}
+
+const TOO_LARGE: Violation = Violation::too_large(LIMITS.message_bytes);
+
+/// Pieces of texts over the limit, put together; whatever else comes stands alone.
+fn excess(chunks: &[&[u8]]) -> (Vec<u8>, bool, Option<Violation>) {
+    let mut decoder = Decoder::new(DecodeLimits { excess_bytes: 4000, ..LIMITS }, true);
+    let (mut text, mut is_whole) = (Vec::new(), false);
+    for chunk in chunks {
+        decoder.feed(chunk);
+        loop {
+            match decoder.next() {
+                Ok(Some(Event::Excess(excess))) => {
+                    assert!(std::str::from_utf8(&excess.piece).is_ok() && !is_whole);
+                    text.extend(excess.piece);
+                    is_whole = excess.is_last;
+                }
+                Ok(Some(event)) => panic!("{event:?}"),
+                Ok(None) => break,
+                Err(violation) => return (text, is_whole, Some(violation)),
+            }
+        }
+    }
+    let kept = decoder.message.as_ref().map_or(0, |message| message.payload.len());
+    assert!(kept < 4, "{kept} bytes are kept");
+    (text, is_whole, None)
+}
+
+#[test]
+fn a_text_over_the_limit_comes_in_pieces_and_is_kept_nowhere() {
+    let text = "aé😀".repeat(571);
+    for length in [1001, 3980] {
+        let text = &text.as_bytes()[..length];
+        let text =
+            &text[..text.len() - text.iter().rev().take_while(|byte| !byte.is_ascii()).count()];
+        assert!(text.len() > 1000 - 7);
+        let text = &[text, &b"!".repeat(7)[..]].concat()[..];
+        let (head, tail) = text.split_at(700);
+        let whole = frame(TEXT, text);
+        let halves = [frame(0x1, head), frame(FIN, tail)].concat();
+        for bytes in [&whole, &halves] {
+            for size in [1, 7, 64, 5000] {
+                let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+                assert_eq!(excess(&chunks), (text.to_vec(), true, None), "by {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn beyond_the_excess_and_for_bytes_a_long_message_is_a_violation() {
+    let beyond = frame(TEXT, &[b'a'; 4001]);
+    assert_eq!(excess(&[&beyond]), (Vec::new(), false, Some(TOO_LARGE)));
+    let later = [frame(0x1, &[b'a'; 3000]), frame(FIN, &[b'a'; 1001])].concat();
+    assert_eq!(excess(&[&later]), (vec![b'a'; 3000], false, Some(TOO_LARGE)));
+    assert_eq!(excess(&[&frame(BINARY, &[0; 1001])]).2, Some(TOO_LARGE));
+    let deflated = compress_message(&[b'a'; 1001]).unwrap();
+    assert_eq!(excess(&[&frame(TEXT | RSV1, &deflated)]).2, Some(TOO_LARGE));
+    let not_text = [&[b'a'; 1001][..], &[0xff]].concat();
+    assert_eq!(excess(&[&frame(TEXT, &not_text)]).2.map(|it| it.code), Some(1007));
+    let cut = [&[b'a'; 1001][..], &[0xc3]].concat();
+    assert_eq!(excess(&[&frame(TEXT, &cut)]).2.map(|it| it.code), Some(1007));
 }
 
 #[test]
