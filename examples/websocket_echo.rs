@@ -81,7 +81,7 @@ async fn serve(upgrade: OnUpgrade, deflate: Option<Negotiated>) {
     let Ok(upgraded) = upgrade.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
     let options = SocketOptions {
-        limits: DecodeLimits { message_bytes: 32 << 20, fragments: 1 << 20, excess_bytes: 0 },
+        limits: DecodeLimits { message_bytes: 32 << 20, fragments: 1 << 20, excess_factor: 0 },
         deflate,
         write_timeout: Duration::from_secs(10),
     };

@@ -123,8 +123,8 @@ impl App {
     pub(crate) fn decode_limits(&self) -> DecodeLimits {
         DecodeLimits {
             message_bytes: self.live.message_size.now(),
-            fragments: self.live.fragments.now(),
-            excess_bytes: self.live.message_size.now().saturating_mul(websocket::EXCESS),
+            fragments: u32::try_from(self.live.fragments.now()).unwrap_or(u32::MAX),
+            excess_factor: websocket::EXCESS,
         }
     }
 

@@ -243,7 +243,7 @@ async fn exchange(http: &Arc<Http>, stream: Timed) -> Option<(Timed, Box<Held>)>
             });
             // What a client has not sent by now holds up no stop: half a head, half a body.
             let abandoned = async {
-                sleep(UNSENT_GRACE.min(app.config.server.drain_timeout / 2)).await;
+                sleep(UNSENT_GRACE.min(app.live.drain_timeout.now() / 2)).await;
                 let is_whole = called.load(Ordering::Relaxed) && !http.heads.is_body_awaited();
                 if is_whole {
                     pending::<()>().await;

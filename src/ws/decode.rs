@@ -23,10 +23,10 @@ pub struct DecodeLimits {
     /// Longest message, reassembled and inflated.
     pub message_bytes: usize,
     /// Most frames that one message may come in.
-    pub fragments: usize,
-    /// Longest uncompressed text that is passed on in pieces ([`Event::Excess`]) instead of being a
-    /// violation, if that is more than `message_bytes`.
-    pub excess_bytes: usize,
+    pub fragments: u32,
+    /// An uncompressed text of up to so many times `message_bytes` is passed on in pieces
+    /// ([`Event::Excess`]) instead of being a violation; 0 for none.
+    pub excess_factor: u32,
 }
 
 /// What the peer said.
@@ -76,7 +76,7 @@ pub enum Bound {
     /// [`DecodeLimits::message_bytes`].
     MessageBytes(usize),
     /// [`DecodeLimits::fragments`].
-    Fragments(usize),
+    Fragments(u32),
 }
 
 impl Violation {
@@ -103,7 +103,7 @@ impl Violation {
 /// ```
 /// use bayeuxd::ws::decode::{DecodeLimits, Decoder, Event};
 ///
-/// let mut decoder = Decoder::new(DecodeLimits { message_bytes: 65536, fragments: 256, excess_bytes: 0 }, false);
+/// let mut decoder = Decoder::new(DecodeLimits { message_bytes: 65536, fragments: 256, excess_factor: 0 }, false);
 /// // "Hello", masked: the example of RFC 6455 5.7.
 /// decoder.feed(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// assert_eq!(decoder.next(), Ok(Some(Event::Text(b"Hello".to_vec()))));
@@ -118,7 +118,8 @@ pub struct Decoder {
     /// The data frame whose payload is arriving. It belongs to `message`.
     frame: Option<Arriving>,
     message: Option<Message>,
-    end: Option<End>,
+    /// Boxed, as every connection has room for it.
+    end: Option<Box<End>>,
 }
 
 /// The rest of a data frame.
@@ -130,7 +131,7 @@ struct Arriving {
     mask: [u8; 4],
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum End {
     Closed,
     Violated(Violation),
@@ -155,10 +156,10 @@ impl Decoder {
     /// A violation is final: every later call returns it again.
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end, as in an iterator")]
     pub fn next(&mut self) -> Result<Option<Event>, Violation> {
-        match self.end {
+        match self.end.as_deref() {
             None => {}
             Some(End::Closed) => return Ok(None),
-            Some(End::Violated(violation)) => return Err(violation),
+            Some(End::Violated(violation)) => return Err(*violation),
         }
         let outcome = self.advance();
         match outcome {
@@ -170,7 +171,7 @@ impl Decoder {
     }
 
     fn finish(&mut self, end: End) {
-        self.end = Some(end);
+        self.end = Some(Box::new(end));
         self.unread = Unread::default();
         self.message = None;
     }

@@ -211,11 +211,13 @@ fn a_second_signal_aborts() {
 fn connections_that_are_cut_at_the_end_of_a_drain_have_an_exit_code_of_their_own() {
     let flags = ["--set", "server.drain_timeout=200ms"];
     let (broker, banner) = Broker::start(&Folder::new("cut_short"), &flags);
-    // A request that never ends.
+    // A client that does not answer the close of its WebSocket.
     let address = banner.split("bayeux   http://").nth(1).unwrap().split(' ').next().unwrap();
     let mut socket = TcpStream::connect(address).unwrap();
-    let head = "POST /cometd HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n[";
+    let head = "GET /cometd HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     socket.write_all(head.as_bytes()).unwrap();
+    socket.read_exact(&mut [0; 12]).unwrap();
     broker.signal("-TERM");
     let outcome = broker.wait();
     assert_eq!(outcome.code, Some(6), "{outcome:?}");

@@ -46,7 +46,7 @@ pub(super) fn settings() -> Vec<Setting<Config>> {
              pages of loopback origins, any port, if the broker listens on loopback only, else \
              pages of the same origin, by the host that the request names: a stranger's name that points \
              here passes too (DNS rebinding), so list origins there. A list replaces that: pages of the \
-             broker itself, of `server.static` or on localhost have to be in it too if they are to connect, \
+             broker itself, of `--static` or on localhost have to be in it too if they are to connect, \
              like `\"http://localhost:8080\"`. A request without `Origin` comes from no browser and passes.",
         ),
         Setting::live(

@@ -2,21 +2,21 @@
 //!
 //! To close the WebSocket tells no client which message was to blame. cometd.js fails with nothing but
 //! `{"exception":{}}`, and Faye sends the same message again over its next WebSocket, for ever. So the
-//! text is read away and kept nowhere but for the names of its messages ([`Skim`]), and these are answered.
+//! text is read away and kept nowhere but for the names of its messages, and these are answered.
 //! It is closed for all the same: a text beyond [`EXCESS`] times the limit, a binary or compressed one, one
 //! with meta messages, whose refusal would need advice, and one of nobody with a session.
 //! Source: protocol.md 104.
 
 use super::{Connection, End};
 use crate::{
-    bayeux::{Message, Refusal, Reply, Skim, parse_batch},
+    bayeux::{Message, Refusal, Reply, parse_batch},
     metrics::Source,
     server::report,
     ws::decode::{Bound, Excess},
 };
 
 /// A text is read away up to so many times `limits.message_size`.
-pub(in crate::server) const EXCESS: usize = 16;
+pub(in crate::server) const EXCESS: u32 = 16;
 
 impl Connection {
     /// Takes a piece of a text over the limit; the last one is answered for.

@@ -9,7 +9,7 @@ pub(super) struct Message {
     text: bool,
     compressed: bool,
     /// Frames begun.
-    pub(super) fragments: usize,
+    pub(super) fragments: u32,
     /// Unmasked, not yet inflated. Grows with what arrives, not with what a header declares.
     pub(super) payload: Vec<u8>,
     /// Length of the part of `payload` known to be whole characters of UTF-8.
@@ -51,7 +51,10 @@ impl Message {
         let length = usize::try_from(declared).map_err(|_| too_large)?;
         let total = length.saturating_add(self.declared_bytes as usize);
         if total > self.wire_bytes_max(limits.message_bytes) {
-            if !self.text || self.compressed || total > limits.excess_bytes {
+            if !self.text
+                || self.compressed
+                || total > limits.message_bytes.saturating_mul(limits.excess_factor as usize)
+            {
                 return Err(too_large);
             }
             if self.excess == Excess::No {

@@ -8,7 +8,7 @@ use crate::ws::{
     encode::{FIN, RSV1},
 };
 
-const LIMITS: DecodeLimits = DecodeLimits { message_bytes: 1000, fragments: 4, excess_bytes: 0 };
+const LIMITS: DecodeLimits = DecodeLimits { message_bytes: 1000, fragments: 4, excess_factor: 0 };
 const TEXT: u8 = FIN | 0x1;
 const BINARY: u8 = FIN | 0x2;
 const CLOSE: u8 = FIN | 0x8;
@@ -210,8 +210,10 @@ fn an_idle_decoder_owns_no_memory() {
 
 #[test]
 fn a_declared_length_costs_nothing_until_it_arrives() {
-    let mut decoder =
-        Decoder::new(DecodeLimits { message_bytes: 1 << 30, fragments: 1, excess_bytes: 0 }, false);
+    let mut decoder = Decoder::new(
+        DecodeLimits { message_bytes: 1 << 30, fragments: 1, excess_factor: 0 },
+        false,
+    );
     decoder.feed(&[0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, b'x']);
     assert_eq!(decoder.next(), Ok(None));
     assert!(decoder.message.as_ref().unwrap().payload.capacity() <= 64);
@@ -221,7 +223,7 @@ const TOO_LARGE: Violation = Violation::too_large(LIMITS.message_bytes);
 
 /// Pieces of texts over the limit, put together; whatever else comes stands alone.
 fn excess(chunks: &[&[u8]]) -> (Vec<u8>, bool, Option<Violation>) {
-    let mut decoder = Decoder::new(DecodeLimits { excess_bytes: 4000, ..LIMITS }, true);
+    let mut decoder = Decoder::new(DecodeLimits { excess_factor: 4, ..LIMITS }, true);
     let (mut text, mut is_whole) = (Vec::new(), false);
     for chunk in chunks {
         decoder.feed(chunk);

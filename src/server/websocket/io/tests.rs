@@ -94,7 +94,7 @@ impl AsyncWrite for Trickle {
 
 fn socket(stream: Trickle, deflate: Option<&str>) -> Socket<Trickle> {
     let options = SocketOptions {
-        limits: DecodeLimits { message_bytes: 1 << 20, fragments: 4, excess_bytes: 0 },
+        limits: DecodeLimits { message_bytes: 1 << 20, fragments: 4, excess_factor: 0 },
         deflate: deflate.map(|offer| negotiate(&[offer]).unwrap()),
         write_timeout: Duration::from_millis(20),
     };
@@ -143,7 +143,7 @@ async fn pair() -> (Socket<TcpStream>, TcpStream) {
     SockRef::from(&stream).set_send_buffer_size(8 << 10).unwrap();
     let (peer, _) = listener.accept().await.unwrap();
     let options = SocketOptions {
-        limits: DecodeLimits { message_bytes: 10, fragments: 1, excess_bytes: 0 },
+        limits: DecodeLimits { message_bytes: 10, fragments: 1, excess_factor: 0 },
         deflate: None,
         write_timeout: Duration::from_secs(5),
     };
@@ -276,7 +276,7 @@ async fn events_come_from_read_ahead_and_stream() {
     // The rest of a mask of zeros, the payload, an empty ping.
     stream.input = vec![0, 0, 0, b'h', b'i', 0x89, 0x80, 0, 0, 0, 0];
     let options = SocketOptions {
-        limits: DecodeLimits { message_bytes: 10, fragments: 1, excess_bytes: 0 },
+        limits: DecodeLimits { message_bytes: 10, fragments: 1, excess_factor: 0 },
         deflate: None,
         write_timeout: Duration::from_secs(1),
     };
