@@ -1,8 +1,8 @@
 //! A text over `limits.message_size`: its publishes are refused, and the connection goes on.
 //!
-//! To close the WebSocket tells no client which message was to blame. cometd.js fails with nothing but
-//! `{"exception":{}}`, and Faye sends the same message again over its next WebSocket, for ever. So the
-//! text is read away and kept nowhere but for the names of its messages, and these are answered.
+//! To close the WebSocket tells no client which message was to blame: cometd.js fails all that it waits
+//! for, and Faye sends the same message again over its next WebSocket, for ever. So the text is read away
+//! and kept nowhere but for the names of its messages, and these are answered.
 //! It is closed for all the same: a text beyond [`EXCESS`] times the limit, a binary or compressed one, one
 //! with meta messages, whose refusal would need advice, and one of nobody with a session.
 //! Source: protocol.md 104.
