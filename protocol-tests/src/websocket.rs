@@ -87,6 +87,15 @@ impl WebSocket {
         let _ = soon("room to write", self.stream.write_all(bytes)).await;
     }
 
+    /// Sends as much of `bytes` as there is room for; `None` if there has been none for a while.
+    ///
+    /// # Panics
+    /// If the connection ends.
+    pub async fn send_some(&mut self, bytes: &[u8]) -> Option<usize> {
+        let sent = timeout(4 * QUIET, self.stream.write(bytes)).await.ok()?;
+        Some(sent.expect("an open connection"))
+    }
+
     /// Reads the next frame.
     ///
     /// # Panics

@@ -25,6 +25,8 @@ const LOOKS_PER_PUSH: usize = 8;
 /// Looks for the patterns over a channel while others are made or swept away between each look and the
 /// next microsecond; then it has to go on with those that it knows.
 const PATTERN_LOOKS_MAX: usize = 8;
+/// Pushes after which receivers are no longer kept waiting for further messages of a burst.
+const DUE_PUSHES: usize = STEP_PUSHES / 4;
 /// Wakers collected before they are fired.
 const WAKES_MAX: usize = 256;
 
@@ -64,6 +66,12 @@ impl Wakes {
     #[must_use]
     pub const fn is_tired(&self) -> bool {
         self.pushes >= STEP_PUSHES
+    }
+
+    /// Whether so much was done since the last [`Self::rest`] that nobody should wait for more to be done.
+    #[must_use]
+    pub const fn is_due(&self) -> bool {
+        self.pushes >= DUE_PUSHES
     }
 
     /// Wakes everybody and begins to count anew. The caller yields.

@@ -97,38 +97,44 @@ pub(super) struct Outcome {
 #[error("a handshake has to be alone in its batch")]
 pub(super) struct HandshakeInBatch;
 
-/// Processes a batch.
-pub(super) async fn dispatch(
+/// Processes a batch. Receivers of what it publishes are collected in `wakes`, so that a burst wakes each
+/// once; the caller fires them when it has no more batches at hand. They are never left to wait: whatever
+/// takes time here fires them before.
+pub(super) fn dispatch(
     app: &Arc<App>,
     sender: &Sender<'_>,
     batch: &[Message<'_>],
-) -> Result<Outcome, HandshakeInBatch> {
+    wakes: &mut Wakes,
+) -> impl Future<Output = Result<Outcome, HandshakeInBatch>> {
     let mut outcome = Outcome::default();
-    if batch.iter().any(|message| message.channel.as_deref() == Some(HANDSHAKE)) {
-        let [message] = batch else { return Err(HandshakeInBatch) };
-        if monitor_rights(app, sender, message).is_err() {
-            Box::pin(sleep(WRONG_KEY_DELAY)).await;
+    // Not an `async fn`, which would keep its arguments twice.
+    async move {
+        if batch.iter().any(|message| message.channel.as_deref() == Some(HANDSHAKE)) {
+            let [message] = batch else { return Err(HandshakeInBatch) };
+            if monitor_rights(app, sender, message).is_err() {
+                wakes.fire();
+                Box::pin(sleep(WRONG_KEY_DELAY)).await;
+            }
+            handshake(app, sender, message, &mut outcome);
+            return Ok(outcome);
         }
-        handshake(app, sender, message, &mut outcome);
-        return Ok(outcome);
+        let mut session = select_session(app, sender, batch);
+        outcome.session.clone_from(&session);
+        let lone_connect = batch.len() == 1 && is_connect(batch);
+        if let Some(session) = session.as_ref().filter(|_| sender.carrier == Carrier::Poll) {
+            outcome.request = (!lone_connect).then(|| session.begin_request());
+        }
+        for message in batch {
+            let is_meta = message.channel.as_ref().is_some_and(|name| name.starts_with("/meta/"));
+            let ext = RequestExt::read(message.ext.filter(|_| is_meta));
+            let timesync = Timesync::begin(app, &ext);
+            let outcome = &mut outcome;
+            let mut turn =
+                Turn { app, sender, message, ext, timesync, lone_connect, outcome, wakes };
+            turn.take(&mut session).await;
+        }
+        Ok(outcome)
     }
-    let mut session = select_session(app, sender, batch);
-    outcome.session.clone_from(&session);
-    let lone_connect = batch.len() == 1 && is_connect(batch);
-    if let Some(session) = session.as_ref().filter(|_| sender.carrier == Carrier::Poll) {
-        outcome.request = (!lone_connect).then(|| session.begin_request());
-    }
-    // Fired when the batch is done, so that a burst wakes each receiver once.
-    let mut wakes = Wakes::default();
-    for message in batch {
-        let is_meta = message.channel.as_ref().is_some_and(|name| name.starts_with("/meta/"));
-        let ext = RequestExt::read(message.ext.filter(|_| is_meta));
-        let timesync = Timesync::begin(app, &ext);
-        let outcome = &mut outcome;
-        let mut turn = Turn { app, sender, message, ext, timesync, lone_connect, outcome };
-        turn.take(&mut session, &mut wakes).await;
-    }
-    Ok(outcome)
 }
 
 /// The session of a batch: the one that its first message names, if the sender may use it
@@ -168,18 +174,19 @@ struct Turn<'a, 'm> {
     timesync: Option<Timesync>,
     lone_connect: bool,
     outcome: &'a mut Outcome,
+    wakes: &'a mut Wakes,
 }
 
-impl Turn<'_, '_> {
+impl<'a> Turn<'a, '_> {
     /// Carries the message out and writes its reply. `session` becomes `None` with a disconnect.
-    async fn take(&mut self, session: &mut Option<Arc<Session>>, wakes: &mut Wakes) {
+    async fn take(&mut self, session: &mut Option<Arc<Session>>) {
         let name = match self.name() {
             Ok(name) => name,
             Err(refusal) => return self.refuse(refusal, None),
         };
         if let Some(principal) = self.bare_publisher() {
             // Boxed: rare, and every request would keep the room for it.
-            return match Box::pin(self.publish_under(principal, &name, wakes)).await {
+            return match Box::pin(self.publish_under(principal, &name)).await {
                 Ok(()) => self.succeed(),
                 Err(refusal) => {
                     if let Refusal::RateLimited { .. } = refusal {
@@ -215,7 +222,7 @@ impl Turn<'_, '_> {
                 *session = None;
                 self.succeed();
             }
-            _ => match self.publish(&current, &name, wakes).await {
+            _ => match self.publish(&current, &name).await {
                 Ok(()) => self.succeed(),
                 Err(refusal) => self.refuse_publish(refusal),
             },
@@ -387,10 +394,9 @@ impl Turn<'_, '_> {
     }
 
     async fn publish(
-        &self,
+        &mut self,
         session: &Arc<Session>,
         channel: &ChannelName,
-        wakes: &mut Wakes,
     ) -> Result<(), Refusal> {
         let message = self.message;
         let data = message.data.ok_or(Refusal::DataMissing)?;
@@ -401,18 +407,17 @@ impl Turn<'_, '_> {
             return Err(Refusal::Overloaded);
         }
         let payload = Payload { data, ext: message.ext, extra: &message.extra };
-        publish(self.app, Some(session), channel, payload, wakes).await
+        publish(self.app, Some(session), channel, payload, self.wakes).await
     }
 
-    fn bare_publisher(&self) -> Option<&Principal> {
+    fn bare_publisher(&self) -> Option<&'a Principal> {
         self.sender.principal.filter(|_| is_bare_publish(self.message))
     }
 
     async fn publish_under(
-        &self,
+        &mut self,
         principal: &Principal,
         channel: &ChannelName,
-        wakes: &mut Wakes,
     ) -> Result<(), Refusal> {
         let data = self.message.data.ok_or(Refusal::DataMissing)?;
         if !principal.may_publish(channel) {
@@ -425,7 +430,7 @@ impl Turn<'_, '_> {
             return Err(Refusal::RateLimited { reason: "publish_rate" });
         }
         let payload = Payload { data, ext: self.message.ext, extra: &self.message.extra };
-        publish(self.app, None, channel, payload, wakes).await
+        publish(self.app, None, channel, payload, self.wakes).await
     }
 
     fn succeed(&mut self) {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     bayeux::{BadBatch, parse_batch},
-    broker::{Carrier, Session},
+    broker::{Carrier, Session, Wakes},
     config::Transport,
 };
 
@@ -48,7 +48,7 @@ impl Exchange {
             principal: None,
             monitors_only: false,
         };
-        let outcome = dispatch(&self.app, &sender, &messages).await;
+        let outcome = dispatch(&self.app, &sender, &messages, &mut Wakes::default()).await;
         let Outcome { session, replies, .. } = outcome.map_err(|_| BadBatch::Empty)?;
         if session.is_some() {
             self.session = session;

@@ -80,11 +80,35 @@ impl Link {
         }
     }
 
-    /// What [`Link::send_now_with`] has left of a text; only a WebSocket leaves any.
-    pub(super) async fn send_rest(&mut self, rest: &[u8]) -> Result<(), SendError> {
+    /// The next text, if all of it has come already and nothing else comes before it.
+    pub(super) fn next_text(&mut self) -> Option<Vec<u8>> {
         match self {
-            Self::WebSocket(socket) => socket.send_rest(rest).await,
-            Self::Lines(_) => Ok(()),
+            Self::WebSocket(socket) => socket.next_text(),
+            Self::Lines(lines) => lines.next_text(),
+        }
+    }
+
+    /// Appends a text with an array of `objects` to what [`Link::send_bytes`] is to write.
+    pub(super) fn append_array(&self, objects: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::WebSocket(socket) => socket.append_array(objects, out),
+            Self::Lines(lines) => lines.append_array(objects, out),
+        }
+    }
+
+    /// Writes what can be written of `held` without waiting, and removes that.
+    pub(super) fn send_bytes_now(&self, held: &mut Vec<u8>) {
+        match self {
+            Self::WebSocket(socket) => socket.send_bytes_now(held),
+            Self::Lines(lines) => lines.send_bytes_now(held),
+        }
+    }
+
+    /// Writes what was framed before.
+    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(socket) => socket.send_bytes(bytes).await,
+            Self::Lines(lines) => lines.send_bytes(bytes).await,
         }
     }
 

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     auth::Principal,
     bayeux::{Message, parse_batch},
-    broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take},
+    broker::{Batch, BrowserId, Carrier, HoldSlot, Ready, Session, Take, Wakes},
     config::Transport,
     events::Operation,
     metrics::{BadRequest, LimitHit, Reply, Source},
@@ -148,7 +148,7 @@ impl Poller {
             principal: self.principal.as_ref(),
             monitors_only: false,
         };
-        let outcome = match dispatch(app, &sender, &batch).await {
+        let outcome = match dispatch(app, &sender, &batch, &mut Wakes::default()).await {
             Ok(outcome) => outcome,
             Err(error) => return Polled::Answered(bad_request(&error.to_string())),
         };

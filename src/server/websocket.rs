@@ -228,13 +228,11 @@ impl Connection {
         if self.was_stuck { self.poll_deliver(cx) } else { Poll::Pending }
     }
 
+    #[expect(clippy::large_futures, reason = "a part of this one, which its callers box")]
     async fn heard(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {
         self.is_alive(clock::now());
         match event {
-            Ok(Event::Text(text)) => {
-                self.texts = (true, self.texts.0);
-                self.text(&text).await
-            }
+            Ok(Event::Text(text)) => self.burst(text).await,
             Ok(Event::Excess(excess)) => Box::pin(self.excess(&excess)).await,
             Ok(Event::Ping(payload)) => Ok(self.socket.send_pong(&payload).await?),
             Ok(Event::Pong) => Ok(()),

@@ -170,6 +170,20 @@ impl Decoder {
         outcome
     }
 
+    /// Whether a text is next that came in one frame, is here in full and is not over the limit. What it
+    /// turns out to be, a text or a violation, [`Self::next`] says.
+    pub fn has_text(&self) -> bool {
+        let idle = self.end.is_none() && self.frame.is_none() && self.message.is_none();
+        let unread = self.unread.as_slice();
+        if !idle || unread.is_empty() {
+            return false;
+        }
+        let Ok(Some(header)) = Header::parse(unread) else { return false };
+        let payload = (unread.len() - header.bytes).min(self.limits.message_bytes);
+        let payload = u64::try_from(payload).unwrap_or(u64::MAX);
+        header.opcode == Opcode::Text && header.fin && header.payload_bytes <= payload
+    }
+
     fn finish(&mut self, end: End) {
         self.end = Some(Box::new(end));
         self.unread = Unread::default();

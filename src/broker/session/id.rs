@@ -22,10 +22,14 @@ impl SessionId {
     pub fn parse(client_id: &str) -> Option<Self> {
         let digits: &[u8; 32] = client_id.as_bytes().try_into().ok()?;
         let mut bytes = [0; 16];
+        let mut all = 0;
         for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
-            *byte = hex_value(*high)? << 4 | hex_value(*low)?;
+            let (high, low) = (hex_value(*high), hex_value(*low));
+            all |= high | low;
+            *byte = high << 4 | low;
         }
-        Some(Self::from_bytes(bytes))
+        // Asked once, because every message has an id to read.
+        (all & NO_DIGIT == 0).then(|| Self::from_bytes(bytes))
     }
 
     /// The clientId on the wire.
@@ -47,11 +51,14 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// What a hex digit stands for; clientIds have small letters only.
-const fn hex_value(digit: u8) -> Option<u8> {
+/// What a hex digit stands for; clientIds have small letters only. Anything else is [`NO_DIGIT`].
+const fn hex_value(digit: u8) -> u8 {
     match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => NO_DIGIT,
     }
 }
+
+/// No value of a digit has this bit.
+const NO_DIGIT: u8 = 0x80;

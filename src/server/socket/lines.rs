@@ -15,7 +15,11 @@ use tokio::net::TcpStream;
 
 use crate::{
     bayeux::Frame,
-    server::websocket::io::{RecvError, SendError, read_some, shut_down, write_some},
+    server::websocket::io::{
+        RecvError, SendError,
+        held::{append_array, write_now},
+        read_some, shut_down, write_some,
+    },
     ws::{
         close,
         decode::{Event, Violation},
@@ -110,8 +114,34 @@ impl Lines {
     /// Writes one text.
     pub(in crate::server) async fn send_text(&mut self, text: &[u8]) -> Result<(), SendError> {
         let end = [self.splitter.end()];
-        let mut slices = [text, &end].map(IoSlice::new);
-        let mut rest = &mut slices[..];
+        self.write_all(&mut [text, &end].map(IoSlice::new)).await
+    }
+
+    /// The next text, if all of it has come already.
+    pub(in crate::server) fn next_text(&mut self) -> Option<Vec<u8>> {
+        // A text that is too long is found again by whoever receives next.
+        self.splitter.next().ok().flatten()
+    }
+
+    /// Appends a text with an array of `objects`, with its end, to what is to be written.
+    pub(in crate::server) fn append_array(&self, objects: &[u8], out: &mut Vec<u8>) {
+        append_array(objects, out);
+        out.push(self.splitter.end());
+    }
+
+    /// Writes what can be written of `held` without waiting, and removes that.
+    pub(in crate::server) fn send_bytes_now(&self, held: &mut Vec<u8>) {
+        write_now(&self.stream, held);
+    }
+
+    /// Writes bytes that were framed before.
+    pub(in crate::server) async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.write_all(&mut [IoSlice::new(bytes)]).await
+    }
+
+    async fn write_all(&mut self, slices: &mut [IoSlice<'_>]) -> Result<(), SendError> {
+        let mut rest = slices;
+        IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             let accepted = write_some(&mut self.stream, self.write_timeout, rest).await?;
             IoSlice::advance_slices(&mut rest, accepted);

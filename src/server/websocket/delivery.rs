@@ -9,7 +9,11 @@ use std::{
 
 use tokio::{select, task::coop::consume_budget};
 
-use super::{Connection, End, Wake, binding::Binding, io::SendError};
+use super::{
+    Connection, End, Wake,
+    binding::Binding,
+    io::{SendError, held::array},
+};
 use crate::{
     broker::{Batch, Take},
     metrics::BadRequest,
@@ -87,7 +91,10 @@ impl Connection {
     /// Writes what waits now, ahead of the replies that follow (protocol.md 9, 63); begins no batch after
     /// so much time.
     pub(super) async fn deliver_backlog(&mut self, time_max: Duration) -> Result<(), End> {
-        let mut left = self.binding.session().map_or(0, |session| session.backlog());
+        let mut left = self.backlog();
+        if left == 0 {
+            return Ok(());
+        }
         let begun = clock::now();
         while left > 0 && clock::now().saturating_duration_since(begun) < time_max {
             match self.deliver_some().await? {
@@ -96,6 +103,11 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// How much waits now.
+    pub(super) fn backlog(&self) -> usize {
+        self.binding.session().map_or(0, |session| session.backlog())
     }
 
     /// Answers the pending connect, if there is one.
@@ -117,18 +129,20 @@ impl Connection {
             self.write(batch, offset).await?;
         }
         let sent = match rest {
-            Some(rest) => self.socket.send_rest(&rest).await,
+            Some(rest) => self.socket.send_bytes(&rest).await,
             None => self.socket.send_text(&reply).await,
         };
         sent.map_err(|error| self.lost(&error))
     }
 
     pub(super) async fn send_array(&mut self, objects: &[u8]) -> Result<(), End> {
-        let sent = self.socket.send_text(&array(objects)).await;
+        let mut text = Vec::new();
+        self.socket.append_array(objects, &mut text);
+        let sent = self.socket.send_bytes(&text).await;
         sent.map_err(|error| self.lost(&error))
     }
 
-    fn lost(&self, error: &SendError) -> End {
+    pub(super) fn lost(&self, error: &SendError) -> End {
         match error {
             SendError::Stalled => {
                 report::bad_request(&self.app, self.upgraded.address, BadRequest::Stalled, error);
@@ -137,14 +151,6 @@ impl Connection {
             SendError::Closed(_) => End::Lost,
         }
     }
-}
-
-fn array(objects: &[u8]) -> Vec<u8> {
-    let mut array = Vec::with_capacity(objects.len() + 2);
-    array.push(b'[');
-    array.extend_from_slice(objects);
-    array.push(b']');
-    array
 }
 
 impl From<SendError> for End {

@@ -36,6 +36,8 @@ use crate::{
     },
 };
 
+pub(in crate::server) mod held;
+
 /// What was agreed and configured for a connection.
 #[derive(Debug, Clone)]
 pub struct SocketOptions {
@@ -193,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
     /// As [`Socket::send_now`], with a text message behind the deliveries in the same system call: what
     /// belongs together is not torn apart, neither by a connection that ends between two calls nor by a
     /// network that holds the second small packet back. Also returns what is left of the message, if
-    /// some of it has gone out; [`Socket::send_rest`] sends that.
+    /// some of it has gone out; [`Socket::send_bytes`] sends that.
     ///
     /// # Errors
     /// As [`Socket::send_now`].
@@ -227,11 +229,6 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, None)),
             Err(error) => Err(error),
         }
-    }
-
-    /// Sends what [`Socket::send_now_with`] has left of its message.
-    pub async fn send_rest(&mut self, rest: &[u8]) -> Result<(), SendError> {
-        self.write_all([rest, &[]]).await
     }
 
     /// Sends a text message, deflated where that was agreed and pays. `payload` is UTF-8.

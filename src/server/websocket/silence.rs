@@ -51,7 +51,7 @@ impl Connection {
         // Nobody read while the frames of a slow reader were written, and a message may take longer
         // than this to arrive: only a client of which there is not a byte is silent.
         if let Some(event) = self.socket.try_recv().await {
-            return self.heard(event).await;
+            return Box::pin(self.heard(event)).await;
         }
         if self.socket.take_activity() {
             self.is_alive(now);

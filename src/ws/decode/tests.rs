@@ -292,6 +292,36 @@ fn a_violation_is_final() {
     assert_eq!(decoder.unread.bytes.capacity(), 0);
 }
 
+#[test]
+fn a_text_is_known_to_be_next_once_it_is_whole() {
+    let mut decoder = Decoder::new(LIMITS, false);
+    let known = |bytes: &[u8]| {
+        let mut decoder = Decoder::new(LIMITS, false);
+        decoder.feed(bytes);
+        decoder.has_text()
+    };
+    let text = frame(TEXT, b"hello");
+    for cut in 0..text.len() {
+        assert!(!known(&text[..cut]), "{cut} bytes");
+    }
+    assert!(known(&text) && known(&[&text[..], &text].concat()));
+    assert!(known(&frame(TEXT, &[0xff])), "`next` finds out");
+    assert!(!known(&frame(TEXT, &[b'x'; LIMITS.message_bytes + 1])), "it may come in pieces");
+    for other in [frame(BINARY, b"x"), frame(PING, b"x"), frame(0x1, b"x"), vec![0xff; 20]] {
+        assert!(!known(&[&other[..], &text].concat()), "{other:?}");
+    }
+    // The last piece of a message that came in several.
+    decoder.feed(&frame(0x1, b"x"));
+    assert_eq!(decoder.next(), Ok(None));
+    decoder.feed(&frame(FIN, b"y"));
+    assert!(!decoder.has_text());
+    assert!(matches!(decoder.next(), Ok(Some(Event::Text(_)))));
+    decoder.feed(&text[..8]);
+    assert_eq!(decoder.next(), Ok(None));
+    decoder.feed(&text[8..]);
+    assert!(!decoder.has_text(), "a part of it was taken already");
+}
+
 /// A stream of mostly valid frames, as bytes.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![

@@ -176,7 +176,7 @@ async fn of_deliveries_and_a_text_what_fits_goes_out_and_the_rest_follows() {
         let rest = async {
             socket.send_frames(batch, &mut written, offset).await.unwrap();
             match rest {
-                Some(rest) => socket.send_rest(&rest).await.unwrap(),
+                Some(rest) => socket.send_bytes(&rest).await.unwrap(),
                 None => socket.send_text(text).await.unwrap(),
             }
             drop(socket);
