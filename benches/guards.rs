@@ -25,6 +25,7 @@ use std::{
 mod baseline;
 mod input;
 mod node;
+mod pipeline;
 mod scenes;
 
 use baseline::{Counts, TOLERANCE_PERCENT, Verdict};
@@ -108,7 +109,7 @@ fn runs_of(scene: &str) -> u32 {
     match scene {
         "publish_100000" => 0,
         "publish_1000" | "take_1000" => 20,
-        "drop_oldest_100" | "latest_100" => 200,
+        "drop_oldest_100" | "latest_100" | "socket_publish_16" => 200,
         _ => 1_000,
     }
 }

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 mod input;
 mod node;
+mod pipeline;
 mod scenes;
 
 use scenes::SCENES;

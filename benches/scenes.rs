@@ -1,7 +1,7 @@
 //! What is measured: the hot paths of the broker, each as one operation that can be repeated.
 //!
 //! `guards` counts the instructions of these scenes and `micro` times them. Everything runs on one
-//! thread and without a socket: what the kernel and the framing cost is `bayeuxd bench`'s to say.
+//! thread, and all but `pipeline` without a socket: what the kernel costs is `bayeuxd bench`'s to say.
 
 use std::{
     future::Future,
@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 use crate::{
     input::{data, name},
     node::Node,
+    pipeline::Pipeline,
 };
 
 /// One operation with what it needs. The first few runs may be slower than the rest.
@@ -44,12 +45,14 @@ pub(crate) struct Entry {
 }
 
 /// All scenes.
-pub(crate) const SCENES: [Entry; 16] = [
+pub(crate) const SCENES: [Entry; 18] = [
     Entry { name: "parse", make: || Box::new(Parse::new()) },
     Entry { name: "encode", make: || Box::new(Encode::new()) },
     Entry { name: "request_publish", make: || Box::new(Request::publish()) },
     Entry { name: "request_publish_watched", make: || Box::new(Request::watched()) },
     Entry { name: "request_connect", make: || Box::new(Request::connect()) },
+    Entry { name: "socket_publish", make: || Box::new(Pipeline::of(1)) },
+    Entry { name: "socket_publish_16", make: || Box::new(Pipeline::of(16)) },
     Entry { name: "publish_0", make: || Box::new(Publish::to(0)) },
     Entry { name: "publish_1", make: || Box::new(Publish::to(1)) },
     Entry { name: "publish_1000", make: || Box::new(Publish::to(1_000)) },
@@ -64,7 +67,7 @@ pub(crate) const SCENES: [Entry; 16] = [
 ];
 
 /// A published message as clients send it, with 100 bytes of data.
-fn publish_request(client_id: &str) -> String {
+pub(crate) fn publish_request(client_id: &str) -> String {
     format!(
         r#"[{{"channel":"{CHANNEL}","data":{},"id":"42","clientId":"{client_id}"}}]"#,
         data().get()
@@ -340,5 +343,5 @@ fn at_once<F: Future>(future: F) -> F::Output {
 }
 
 const CHANNEL: &str = "/chat/room/demo";
-const HANDSHAKE: &str =
+pub(crate) const HANDSHAKE: &str =
     r#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]"#;
