@@ -6,7 +6,8 @@ use std::{future::pending, time::Duration};
 use bayeuxd::server::ServiceOptions;
 use protocol_tests::{
     bayeux::{
-        Socket, connect, connect_now, connected, delivery, disconnect, publish, published, stamp,
+        Socket, connect, connect_now, connected, delivery, disconnect, publish, published, refused,
+        stamp,
     },
     broker::Broker,
     deadline::soon,
@@ -47,6 +48,18 @@ async fn p102_replies_to_whole_texts_do_not_wait_for_half_a_text() {
         socket.websocket.send_bytes(&rest).await;
         assert_eq!(socket.recv().await, [published(&whole.to_string(), "/a")]);
     }
+}
+
+#[tokio::test]
+async fn p104_a_text_over_the_limit_among_others_is_answered_in_its_place() {
+    let broker = Broker::with(|config| config.limits.message_size = 1024).await;
+    let mut socket = Socket::connected(broker.address).await;
+    let messages =
+        [publish("1", "/a", 1), publish("2", "/a", "x".repeat(1500)), publish("3", "/a", 1)];
+    send_together(&mut socket, messages).await;
+    assert_eq!(socket.recv().await, [published("1", "/a")]);
+    assert_eq!(socket.recv().await, [refused("2", "/a", "413:1024:message_too_large")]);
+    assert_eq!(socket.recv().await, [published("3", "/a")]);
 }
 
 #[tokio::test]
