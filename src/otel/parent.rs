@@ -45,7 +45,7 @@ impl Parent {
     }
 
     /// Takes along the values of all headers `tracestate` of the request, which are one list; none of it, if
-    /// it is longer than [`STATE_BYTES_MAX`] or breaks a rule.
+    /// it is longer than 512 bytes or breaks a rule.
     #[must_use]
     pub fn with_state<'a>(mut self, values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         self.state = state(values);

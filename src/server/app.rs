@@ -157,7 +157,7 @@ impl App {
         (browser, Some(cookie))
     }
 
-    /// Judges the page that a request comes from; see [`OriginRule::check`].
+    /// Judges the page that a request comes from; see [`OriginRule::check`](super::origin::OriginRule::check).
     pub(crate) fn check_origin(
         &self,
         kind: RequestKind,
@@ -171,7 +171,7 @@ impl App {
         verdict
     }
 
-    /// Answers a preflight; see [`OriginRule::preflight`].
+    /// Answers a preflight; see [`OriginRule::preflight`](super::origin::OriginRule::preflight).
     pub(crate) fn preflight(
         &self,
         headers: &HeaderMap,

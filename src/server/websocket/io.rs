@@ -195,7 +195,8 @@ impl<S: AsyncRead + AsyncWrite + Direct + Unpin> Socket<S> {
     /// As [`Socket::send_now`], with a text message behind the deliveries in the same system call: what
     /// belongs together is not torn apart, neither by a connection that ends between two calls nor by a
     /// network that holds the second small packet back. Also returns what is left of the message, if
-    /// some of it has gone out; [`Socket::send_bytes`] sends that.
+    /// some of it has gone out; [`Socket::send_bytes`] sends that. Of more deliveries than one system call
+    /// takes nothing goes out here.
     ///
     /// # Errors
     /// As [`Socket::send_now`].
@@ -443,7 +444,7 @@ async fn write_in_time<S: Direct>(
     }
 }
 
-/// Slices of one `writev`; batches are not larger (performance.md 1).
+/// Slices of one `writev` (performance.md 1). Only the batch of a client that acknowledges may be larger.
 const SLICES_MAX: usize = 64;
 
 /// Space for one read, on the stack of the polling thread and not zeroed.

@@ -78,7 +78,7 @@ pub(in crate::server) fn array(objects: &[u8]) -> Vec<u8> {
     array
 }
 
-/// As [`array`], behind what is in `out`.
+/// As [`array()`], behind what is in `out`.
 pub(in crate::server) fn append_array(objects: &[u8], out: &mut Vec<u8>) {
     out.push(b'[');
     out.extend_from_slice(objects);
