@@ -42,7 +42,8 @@ with tempfile.TemporaryDirectory() as folder:
         [sys.argv[1], "config", "check", "--print-effective", file], check=True, capture_output=True, text=True
     ).stdout
 
-values = dict(line.split("  #")[0].split(" = ", 1) for line in listing.splitlines())
+lines = [line.split("  #")[0] for line in listing.splitlines() if not line.startswith("#")]
+values = dict(line.split(" = ", 1) for line in lines)
 drain = sum(int(values[f"server.drain_{part}"].strip('"s')) for part in ("delay", "timeout"))
 grace = pod["terminationGracePeriodSeconds"]
 assert grace > drain, f"the pod is killed after {grace} s, the drain takes up to {drain} s"

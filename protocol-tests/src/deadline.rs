@@ -3,16 +3,19 @@
 //! A test waits for an event and names it; when the event does not come, the panic says which one
 //! was missing. [`PATIENCE`] is generous because it is only ever spent by a failing test.
 //!
-//! Limits and upper bounds count beats of this process, not the clock of the wall: on a machine that is busy
-//! with other things beats come as late as the broker's work does, and a broker that is late by itself
-//! falls behind them.
+//! Limits and upper bounds count beats of the test's runtime, not the clock of the wall: on a machine that is
+//! busy with other things beats come as late as the broker's work does, and an event of the broker that is late
+//! by itself falls behind them. They do not see a broker in the same process that keeps the only thread of
+//! the runtime: while it does, nothing beats. A test of that wants a broker process, or more threads.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -46,8 +49,16 @@ pub async fn within<T>(limit: Duration, what: &str, event: impl Future<Output = 
     if_within(limit, event).await.unwrap_or_else(|| panic!("no {what} within {limit:?}"))
 }
 
-/// What comes of `event`, if that is not later than `limit`.
+/// What comes of `event`, if that is not later than `limit`; of zero: if it has come already.
 pub async fn if_within<T>(limit: Duration, event: impl Future<Output = T>) -> Option<T> {
+    if limit.is_zero() {
+        let mut event = pin!(event);
+        return poll_fn(|cx| match event.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+    }
     let late = async {
         let mut beats = beats(limit / BEATS_OF_A_LIMIT);
         for _ in 0..BEATS_OF_A_LIMIT {

@@ -189,10 +189,13 @@ impl Delivery {
         if !self.topic.next_run(&mut self.run) {
             return false;
         }
-        // Its own topic cannot be swept away while we hold the baton.
+        // Its own topic cannot be swept away while we hold the baton. A pattern that was made since may be
+        // what somebody entered who left one of these before its counter was read.
+        let generation = self.broker.patterns.current();
         let patterns = self.patterns();
         let topics = patterns.iter().chain([&self.topic]);
-        if !Topic::snapshots(topics, &mut self.lists) {
+        let is_whole = Topic::snapshots(topics, &mut self.lists);
+        if !is_whole || self.broker.patterns.current() != generation {
             self.take_lists_at_once();
         }
         self.lists.sort_by_key(|list| list.len());

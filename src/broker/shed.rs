@@ -17,8 +17,10 @@ use super::{
 const SHED_PRESSURE_PERCENT: usize = 85;
 /// Sessions that one tick may end to get below the mark.
 const SHED_PER_TICK: usize = 64;
-/// Sessions that a tick ends before it asks whether that freed anything.
+/// Sessions that a tick ends although that frees next to nothing.
 const SHED_IN_VAIN_MAX: usize = 4;
+/// An end that frees less is one of these.
+const SHED_BYTES_MIN: usize = 1024;
 /// Messages that one step looks at: a millisecond, if none is in a cache.
 const STEP_LOOKS: usize = 16 << 10;
 
@@ -85,15 +87,15 @@ impl Broker {
     }
 
     fn end_heaviest(&self, heaviest: Vec<(Weight, Arc<Session>)>) {
-        let mut freed = 0;
-        for (ended, (_, session)) in heaviest.into_iter().rev().enumerate() {
-            let in_vain = ended >= SHED_IN_VAIN_MAX && freed == 0;
-            if in_vain || self.pressure_percent() < SHED_PRESSURE_PERCENT {
+        let mut in_vain = 0;
+        for (_, session) in heaviest.into_iter().rev() {
+            if in_vain >= SHED_IN_VAIN_MAX || self.pressure_percent() < SHED_PRESSURE_PERCENT {
                 return;
             }
-            let before = self.meter.bytes();
+            // Weighed again: the search took a while, and ends change what the others share.
+            let Some((weight, _)) = session.weight(0) else { continue };
+            in_vain += usize::from(weight.kept < SHED_BYTES_MIN);
             self.end(&session, Cause::Limit);
-            freed += before.saturating_sub(self.meter.bytes());
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn examine(file: Option<&Path>, flags: &[Flag]) -> Result<Loaded, Vec
 }
 
 /// Finds files with secrets that every user of this machine may read.
-fn open_secrets(loaded: &Loaded) -> Vec<Warning> {
+pub(super) fn open_secrets(loaded: &Loaded) -> Vec<Warning> {
     let config = &loaded.config;
     let keys = config.auth.keys.iter().enumerate().map(|(index, key)| {
         (format!("auth.keys[{index}].secret_file"), key.secret_file.as_deref())

@@ -11,7 +11,11 @@ use bayeuxd::{
 };
 use tracing::{info, warn};
 
-use super::{Failure, load::refused, local_keys::LocalKeys};
+use super::{
+    Failure,
+    load::{open_secrets, refused},
+    local_keys::LocalKeys,
+};
 
 /// What a broker serves with, and what can change it.
 pub(super) struct InForce {
@@ -28,13 +32,15 @@ impl InForce {
     ///
     /// What cannot be used: nothing has changed then.
     pub(super) fn reload(&mut self, again: &Loaded) -> Result<Reloaded, Failure> {
-        let merged = self.loaded.reloaded(again).map_err(|problems| {
+        let mut merged = self.loaded.reloaded(again).map_err(|problems| {
             let Failure::Configuration(lines) = refused(&problems) else {
                 return refused(&problems);
             };
             let told = |line| format!("{line}; what needs a restart is still as it was");
             Failure::Configuration(lines.into_iter().map(told).collect())
         })?;
+        let open = open_secrets(&merged);
+        merged.warnings.extend(open);
         let mut next = again.config.clone();
         // Listeners, `[api]` and `[admin]` stay as they were started, so they decide whether keys are made.
         let local = LocalKeys::of(&merged.config, Some(&self.local))?;

@@ -14,7 +14,10 @@ pub(super) fn of_value(key: &str, text: &str) -> Option<String> {
 pub(super) fn of_key(key: &str) -> Option<&'static str> {
     let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let names_tls = |part: &str| TLS.contains(&part);
-    if names_tls(name) || names_tls(section.split('.').next().unwrap_or_default()) {
+    // Elsewhere it would be that of a program which the broker calls.
+    let of_listener = ["", "server", "admin", "transports"].contains(&section);
+    if (names_tls(name) && of_listener) || names_tls(section.split('.').next().unwrap_or_default())
+    {
         return Some("TLS ends in a proxy before the broker: docs/proxies.md has settings for it");
     }
     if section.starts_with("auth.keys") && SECRETS.contains(&name) {
@@ -73,5 +76,6 @@ mod tests {
         }
         assert!(of_key("auth.keys[0].secret").is_some_and(|hint| hint.contains("key gen")));
         assert_eq!(of_key("session.secret"), None);
+        assert_eq!(of_key("otel.cert"), None, "the collector's");
     }
 }

@@ -88,7 +88,7 @@ impl Loader {
     }
 
     /// Adds environment variables: `BAYEUXD_SESSION__MAX_INTERVAL` is `session.max_interval`, and
-    /// `BAYEUXD_CHANNELS` and `BAYEUXD_SERVICES` are the lists of that name. All others are none of ours; Kubernetes, for one, sets
+    /// `BAYEUXD_CHANNELS`, `BAYEUXD_SERVICES` and `BAYEUXD_AUTH__KEYS` are the lists of that name. All others are none of ours; Kubernetes, for one, sets
     /// `BAYEUXD_SERVICE_HOST` for a service of that name. A key with too few `_` or without
     /// its section is warned of.
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {

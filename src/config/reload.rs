@@ -148,12 +148,15 @@ impl Loaded {
         let taken = next.origins.iter().filter(|(key, _)| is_live(key));
         origins.extend(taken.map(|(key, origin)| (key.clone(), origin.clone())));
         let config = self.config.reloaded(&next.config);
-        let mut loaded = Self { config, origins, warnings: Vec::new() };
+        // What stands nowhere in the configuration: variables that are not read.
+        let of_variables = next.warnings.iter().filter(|warning| warning.key.is_none());
+        let mut loaded = Self { config, origins, warnings: of_variables.cloned().collect() };
         let problems = check::conflicts(&loaded);
         if !problems.is_empty() {
             return Err(problems);
         }
-        loaded.warnings = check::warnings(&loaded);
+        let found = check::warnings(&loaded);
+        loaded.warnings.extend(found);
         Ok(loaded)
     }
 }

@@ -132,14 +132,23 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Whether there can be no file: it is missing, one stands in the place of a directory, no file can have that
+/// name, or links lead in a circle.
+fn is_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+        || error.raw_os_error() == Some(ELOOP)
+}
+
+/// The library has no stable name for links in a circle.
+const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+
 /// Resolves links, makes sure that the result is inside `root` and nowhere hidden, and opens it.
 fn find(root: &Path, name: &Path) -> io::Result<Found> {
     let path = match fs::canonicalize(root.join(name)) {
         Ok(path) => path,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
-        // Besides a missing file: one in the place of a directory, a name that no file can have, links in
-        // a circle.
-        Err(_) => return Ok(Found::Nothing),
+        Err(error) if is_nothing(&error) => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
     };
     let plain = |part: Component<'_>| matches!(part, Component::Normal(part) if !part.as_encoded_bytes().starts_with(b"."));
     if !path.strip_prefix(root).is_ok_and(|inside| inside.components().all(plain)) {

@@ -87,11 +87,16 @@ impl Unread {
 }
 
 impl Inbound {
-    fn ended(&mut self) {
-        self.body = None;
+    /// Its handler ends it by itself when the server stops: it may have other things to wait for.
+    pub(super) fn heeds_the_stop(&self) {
         if let Some(unread) = &self.unread {
             unread.heads.set_body_awaited(false);
         }
+    }
+
+    fn ended(&mut self) {
+        self.body = None;
+        self.heeds_the_stop();
     }
 }
 

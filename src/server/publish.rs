@@ -207,16 +207,12 @@ pub(super) async fn respond(http: &Http, request: Request<Inbound>) -> Routed {
         Ok(Admitted::Publisher(principal)) => {
             caller.key = Some(Arc::clone(principal.id()));
             let publisher = Publisher { caller, principal };
-            if endpoint == Endpoint::Stream {
+            if endpoint == Endpoint::Stream && !is_encoded(request.headers()) {
                 let response = Box::pin(stream::respond(http, publisher, request)).await;
                 return Routed::Streaming(readable_by(page.as_ref(), response));
             }
             // Boxed: only one request in many is of this kind, and it is large.
             Box::pin(publish(&publisher, endpoint, request)).await
-        }
-        // The body is not read, and may be long.
-        Err(problem @ Problem::EncodingUnsupported) => {
-            answer::closing(answer::refused(&caller, &problem))
         }
         Err(problem) => answer::refused(&caller, &problem),
     };
@@ -248,7 +244,6 @@ async fn admit(
         return Ok(Admitted::Reader);
     }
     match app.keys.credentials(request.headers()) {
-        Credentials::Key(_) if is_encoded(request.headers()) => Err(Problem::EncodingUnsupported),
         Credentials::Key(principal) => Ok(Admitted::Publisher(principal)),
         Credentials::None => Err(Problem::Unauthorized { presented: false }),
         Credentials::Wrong => {
@@ -281,6 +276,10 @@ async fn publish(
     let caller = &publisher.caller;
     let app = &caller.app;
     let (head, body) = request.into_parts();
+    if is_encoded(&head.headers) {
+        // The body is not read, and may be long.
+        return answer::closing(answer::refused(caller, &Problem::EncodingUnsupported));
+    }
     let header = match idempotency_header(&head.headers) {
         Ok(header) => header,
         Err(problem) => return answer::refused(caller, &problem),

@@ -187,7 +187,7 @@ impl Connection {
                 Wake::Session(ready) => Box::pin(unless_ended(&app, self.session_is(ready))).await,
                 Wake::Heard(event) => Box::pin(unless_ended(&app, self.heard(event))).await,
                 Wake::Lost => return End::Lost,
-                Wake::Timer => Box::pin(self.time_passed()).await,
+                Wake::Timer => Box::pin(unless_ended(&app, self.time_passed())).await,
                 Wake::Drain(pause) => {
                     let farewell = Box::pin(self.drain(pause));
                     return select! {

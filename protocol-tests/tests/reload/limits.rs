@@ -1,7 +1,7 @@
 //! Limits, changed while sessions live.
 
 use protocol_tests::{
-    bayeux::{Polling, Socket, handshake, publish},
+    bayeux::{Polling, Socket, handshake, publish, refused},
     http::{self, Request},
 };
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ async fn a_websocket_keeps_the_message_size_that_it_was_opened_with() {
     assert_eq!(after.recv().await[0]["successful"], true);
     assert_eq!(before.recv().await[0]["channel"], "/a");
     before.send(large(3000)).await;
-    assert_eq!(before.close_code().await, 1009);
+    assert_eq!(before.recv().await, [refused("p", "/a", "413:2048:message_too_large")]);
 }
 
 #[tokio::test]

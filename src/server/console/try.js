@@ -86,9 +86,10 @@ function bench(urls, signal) {
       frames));
 }
 
-/** Whether a broker is there whose answers pages of this origin may not read. */
+/** Whether a broker is there whose answers pages of this origin may not read: to a farewell of nobody, since only messages are answered across origins. */
 async function refusesOrigin(url, signal) {
-  const answers = (mode) => fetch(url, { mode, signal, credentials: "omit", cache: "no-store" }).then(() => true, () => false);
+  const body = JSON.stringify([{ id: "1", channel: "/meta/disconnect", clientId: "nobody" }]);
+  const answers = (mode) => fetch(url, { method: "POST", body, mode, signal, credentials: "omit", cache: "no-store" }).then(() => true, () => false);
   return !(await answers("cors")) && answers("no-cors");
 }
 

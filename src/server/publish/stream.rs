@@ -65,6 +65,7 @@ pub(super) async fn respond(
 ) -> Response<Body> {
     let waits = request.headers().contains_key(EXPECT);
     let mut body = request.into_body();
+    body.heeds_the_stop();
     let first = if waits { invite(&mut body).await } else { None };
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     let app = publisher.caller.app.clone();

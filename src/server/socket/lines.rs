@@ -158,7 +158,11 @@ impl Lines {
         match code {
             None | Some(close::NORMAL | close::GOING_AWAY) => Ok(()),
             Some(_) => {
-                let name = reason.to_ascii_lowercase().replace(' ', "_");
+                // A program looks at the name; which limit it was stands in the log.
+                let name = match code {
+                    Some(close::TOO_BIG) => "message_too_big".into(),
+                    _ => reason.to_ascii_lowercase().replace(' ', "_"),
+                };
                 let text = format!("[{{\"successful\":false,\"error\":\"400::{name}\"}}]");
                 self.send_text(text.as_bytes()).await
             }
