@@ -21,7 +21,7 @@ fn the_embedding_example_publishes_receives_serves_and_stops() {
             r#"/weather/delft {"channel":"/weather/delft","data":{"degrees":9}}"#,
             r#"/weather/rome {"channel":"/weather/rome","data":{"degrees":17}}"#,
             r#"[{"channel":"/service/forecast/oslo","data":-5,"id":"2","successful":true}]"#,
-            r#"[{"channel":"/service/forecast/atlantis","data":{"class":"NoSuchCity","message":"no forecast for atlantis"},"id":"2","successful":false,"error":"500::service_failed"}]"#,
+            r#"[{"channel":"/service/forecast/atlantis","data":{"class":"java.lang.RuntimeException","name":"NoSuchCity","message":"no forecast for atlantis"},"id":"2","successful":false,"error":"500::service_failed"}]"#,
         ]
     );
     assert!(last.starts_with("stopped after "), "{text}");

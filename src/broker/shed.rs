@@ -31,6 +31,8 @@ pub(super) struct Weight {
     pub(super) kept: usize,
     /// Once its carrier has heard of the end. Who else has these messages nobody knows.
     pub(super) carried: usize,
+    /// Of what it keeps, what nobody else has: so much is free when it ends, whoever ends besides.
+    pub(super) alone: usize,
 }
 
 /// A search for the heaviest sessions.
@@ -94,7 +96,7 @@ impl Broker {
             }
             // Weighed again: the search took a while, and ends change what the others share.
             let Some((weight, _)) = session.weight(0) else { continue };
-            in_vain += usize::from(weight.kept < SHED_BYTES_MIN);
+            in_vain += usize::from(weight.alone < SHED_BYTES_MIN);
             self.end(&session, Cause::Limit);
         }
     }

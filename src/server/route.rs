@@ -193,7 +193,11 @@ async fn script(app: &Arc<App>, request: &Request<Inbound>, client: Client) -> R
     if let Verdict::Refused(problem) =
         app.check_origin(RequestKind::Jsonp, request.headers(), client.scheme)
     {
-        return Routed::Ready(text(StatusCode::FORBIDDEN, problem));
+        let mut refusal = text(StatusCode::FORBIDDEN, problem);
+        // With it Chromium drops a response to a script without a word in the console of the page. No browser
+        // runs the script of a 403.
+        refusal.headers_mut().remove(X_CONTENT_TYPE_OPTIONS);
+        return Routed::Ready(refusal);
     }
     let parameter = app.config.transports.callback_polling.parameter.as_str();
     let query = request.uri().query().unwrap_or_default().as_bytes();

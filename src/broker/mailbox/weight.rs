@@ -1,7 +1,7 @@
 //! What the end of a session would free.
 
 use super::Mailbox;
-use crate::{bayeux::Frame, broker::shed::Weight};
+use crate::broker::shed::Weight;
 
 impl Mailbox {
     /// Its weight, and how many messages were looked at for it; `None` if the end would free no more than
@@ -12,9 +12,13 @@ impl Mailbox {
         }
         let unacknowledged = self.unacknowledged.iter().flat_map(|window| window.frames());
         let frames = self.frames().chain(unacknowledged).chain(self.parked_frames());
-        let share = |(kept, looked), frame: &Frame| (kept + frame.share(), looked + 1);
-        let (kept, looked) = frames.fold((0, 0), share);
         let carried = if self.acknowledges() { 0 } else { self.out_bytes() };
-        Some((Weight { kept, carried }, looked))
+        let none = Weight { carried, ..Weight::default() };
+        Some(frames.fold((none, 0), |(weight, looked), frame| {
+            let share = frame.share();
+            let alone = if share == frame.bytes() { share } else { 0 };
+            let (kept, alone) = (weight.kept + share, weight.alone + alone);
+            (Weight { kept, alone, ..weight }, looked + 1)
+        }))
     }
 }
